@@ -1,0 +1,156 @@
+"""Radiation dose, one row an event or an exam, always with its unit."""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, func
+
+from warehouse.measures.measure import Measure, over, over_exams, percentile, share
+from warehouse.schema import fact_exam, fact_exam_dose, fact_irradiation_event
+
+_event = fact_irradiation_event.c
+_dose = fact_exam_dose.c
+_exam = fact_exam.c
+
+IONISING = ("CT", "MG", "XA", "RF")
+"""Modalities whose devices are expected to send dose reports."""
+
+_RDSR = "Radiation dose structured reports (TID 10001, 10011); image headers where no report covers the event."
+
+MEASURES = (
+    Measure(
+        "dose_capture_share",
+        "Exams with dose",
+        "%",
+        "up",
+        "CT, mammography, angiography and fluoroscopy exams with a dose report or dose in their headers, divided by all of them.",
+        _RDSR,
+        "Radiography and ultrasound; exams without images.",
+        over_exams(share(_exam.has_dose_report), and_(_exam.is_performed, _exam.modality.in_(IONISING))),
+        minimum_n=20,
+        decimals=1,
+        permission="view_dose",
+    ),
+    Measure(
+        "irradiation_events",
+        "Irradiation events",
+        "",
+        "neither",
+        "Number of distinct exposures, each counted once by its event UID.",
+        "113769 Irradiation Event UID.",
+        "Administrations.",
+        over(
+            fact_irradiation_event,
+            func.count(),
+            _event.event_kind != "administration",
+            keys=("device_key", "protocol_key"),
+        ),
+        additive=True,
+        permission="view_dose",
+    ),
+    Measure(
+        "ctdivol_p50",
+        "CTDIvol, median",
+        "mGy",
+        "down",
+        "Median of mean CTDIvol over CT events, 32 cm phantom.",
+        f"113830. {_RDSR}",
+        "Events without CTDIvol (localizers), with the 16 cm phantom or an unknown one.",
+        over(
+            fact_irradiation_event,
+            percentile(0.5, _event.ctdivol_mgy),
+            and_(_event.ctdivol_mgy > 0, _event.ctdi_phantom == "body32"),
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=20,
+        decimals=1,
+        permission="view_dose",
+    ),
+    Measure(
+        "ctdivol_head_p50",
+        "CTDIvol head, median",
+        "mGy",
+        "down",
+        "Median of mean CTDIvol over CT events, 16 cm phantom.",
+        f"113830. {_RDSR}",
+        "Events without CTDIvol, with the 32 cm phantom or an unknown one.",
+        over(
+            fact_irradiation_event,
+            percentile(0.5, _event.ctdivol_mgy),
+            and_(_event.ctdivol_mgy > 0, _event.ctdi_phantom == "head16"),
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=20,
+        decimals=1,
+        permission="view_dose",
+    ),
+    Measure(
+        "dlp_p50",
+        "CT dose length product, median",
+        "mGy·cm",
+        "down",
+        "Median over exams of the sum of DLP over their distinct events.",
+        f"113838. {_RDSR}",
+        "Exams without DLP.",
+        over(
+            fact_exam_dose,
+            percentile(0.5, _dose.dlp_mgycm),
+            and_(_dose.dose_kind == "ct", _dose.dlp_mgycm > 0),
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=20,
+        permission="view_dose",
+    ),
+    Measure(
+        "dlp_p90",
+        "CT dose length product, 9 of 10 exams",
+        "mGy·cm",
+        "down",
+        "90th percentile over exams of the sum of DLP over their distinct events.",
+        f"113838. {_RDSR}",
+        "Exams without DLP.",
+        over(
+            fact_exam_dose,
+            percentile(0.9, _dose.dlp_mgycm),
+            and_(_dose.dose_kind == "ct", _dose.dlp_mgycm > 0),
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=20,
+        permission="view_dose",
+    ),
+    Measure(
+        "dap_p50",
+        "Dose area product, median",
+        "Gy·cm²",
+        "down",
+        "Median over projection exams of the stated total, or of the sum over events where none is stated.",
+        f"113722, 122130. {_RDSR}",
+        "Exams without DAP.",
+        over(
+            fact_exam_dose,
+            percentile(0.5, _dose.headline_value),
+            and_(_dose.dose_kind == "projection", _dose.headline_value > 0),
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=20,
+        decimals=2,
+        permission="view_dose",
+    ),
+    Measure(
+        "agd_p50",
+        "Average glandular dose, median",
+        "mGy",
+        "down",
+        "Median over mammography events of the average glandular dose.",
+        f"111631; (0040,0316). {_RDSR}",
+        "Events of 0 mGy: the breast was not imaged.",
+        over(
+            fact_irradiation_event,
+            percentile(0.5, _event.agd_mgy),
+            and_(_event.event_kind == "mammography", _event.agd_mgy > 0),
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=20,
+        decimals=2,
+        permission="view_dose",
+    ),
+)

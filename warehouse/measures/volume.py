@@ -1,0 +1,89 @@
+"""How much was done, and what was not."""
+
+from __future__ import annotations
+
+from sqlalchemy import func
+
+from warehouse.measures.measure import Measure, over_exams, share
+from warehouse.schema import fact_exam
+
+_exam = fact_exam.c
+
+MEASURES = (
+    Measure(
+        "exams",
+        "Exams",
+        "",
+        "neither",
+        "Number of exams that took place, by the local day of their start.",
+        "Exam times from MPPS, image headers or ORC-5; images; dose reports; reports.",
+        "Phantom, service and test patients; orders that were not performed.",
+        over_exams(func.count(), _exam.is_performed),
+        additive=True,
+        permission="view_executive",
+    ),
+    Measure(
+        "no_show_share",
+        "No-shows",
+        "%",
+        "down",
+        "Exams whose patient did not come, divided by all exams with an appointment that day.",
+        "SIU^S26, S15; extract status.",
+        "Exams without an appointment.",
+        over_exams(share(_exam.state == "no_show"), _exam.scheduled_for_at.is_not(None)),
+        minimum_n=20,
+        decimals=1,
+    ),
+    Measure(
+        "cancelled_share",
+        "Cancelled",
+        "%",
+        "down",
+        "Exams whose order or appointment was cancelled, divided by all exams with an appointment that day.",
+        "ORC-1 OC, CR; ORC-5 CA; SIU^S15.",
+        "Exams without an appointment.",
+        over_exams(share(_exam.state == "cancelled"), _exam.scheduled_for_at.is_not(None)),
+        minimum_n=20,
+        decimals=1,
+    ),
+    Measure(
+        "orderless_share",
+        "Exams without an order",
+        "%",
+        "down",
+        "Exams with images or dose and no order or appointment, divided by all performed exams.",
+        "Matching of images with orders by accession, study and order numbers.",
+        "Phantom and service exams.",
+        over_exams(share(~_exam.has_order), _exam.is_performed),
+        minimum_n=20,
+        decimals=1,
+        permission="view_data",
+    ),
+    Measure(
+        "worklist_share",
+        "Worklist used",
+        "%",
+        "up",
+        "Exams whose series name a worklist entry, divided by all exams with images.",
+        "(0040,0275) Request Attributes Sequence, (0008,0050) matched to an order.",
+        "Exams without images.",
+        over_exams(share(_exam.worklist_used), _exam.has_images),
+        minimum_n=20,
+        decimals=1,
+        permission="view_data",
+    ),
+    Measure(
+        "unbilled_share",
+        "Reported exams without a charge",
+        "%",
+        "down",
+        "Exams with a final report and no charge that stands, divided by all exams with a final report.",
+        "OBR-25 F; DFT FT1; charge extract.",
+        "Exams without a final report.",
+        over_exams(share(~_exam.has_charge), _exam.final_at.is_not(None)),
+        minimum_n=20,
+        decimals=1,
+        permission="view_executive",
+        notes="Charges follow the report by days: the newest week is always higher.",
+    ),
+)

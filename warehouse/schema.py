@@ -1,0 +1,517 @@
+"""Every table of the star, once: grain, keys, units, sources and checks. `docs/star-schema.md` is made from this.
+
+Facts are partitioned by `month` (`YYYY-MM`, the month of the exam's local day), so that a load rewrites only the months
+that it touches. Keys are 64-bit hashes of natural keys: the same facts give the same keys in any order of arrival, and a
+rebuild gives equal rows. Key 0 is the row for unknown in every dimension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, MetaData, Numeric, Table, Text
+from sqlalchemy.types import TypeEngine
+
+from warehouse.dose_columns import EVENT_COLUMNS, TOTAL_COLUMNS, DoseColumn
+
+metadata = MetaData()
+
+TIME = DateTime(timezone=True)
+UNKNOWN = 0
+"""Key of the row for unknown in every dimension."""
+
+MILESTONES = (
+    "ordered",
+    "scheduled_for",
+    "arrived",
+    "started",
+    "ended",
+    "read_started",
+    "prelim",
+    "final",
+    "charged",
+    "cancelled",
+)
+"""Milestones of an exam; each gives `<name>_at`, `<name>_source`, `<name>_confidence`."""
+
+
+def _column(
+    name: str,
+    kind: TypeEngine[Any] | type[TypeEngine[Any]],
+    doc: str,
+    *,
+    unit: str | None = None,
+    source: str | None = None,
+    required: bool = False,
+    references: str | None = None,
+    values: Sequence[str] | None = None,
+    low: float | None = None,
+) -> Column[Any]:
+    """A column with its meaning; `references`, `values` and `low` are checks that every publication must pass."""
+    info = {
+        "unit": unit,
+        "source": source,
+        "references": references,
+        "values": tuple(values) if values else None,
+        "low": low,
+    }
+    return Column(name, kind, nullable=not required, doc=doc, comment=doc, info=info)
+
+
+def _key(name: str, dimension: str, doc: str) -> Column[Any]:
+    return _column(name, BigInteger, doc, required=True, references=f"{dimension}.{dimension.removeprefix('dim_')}_key")
+
+
+def _table(name: str, grain: str, unique: Sequence[str], *columns: Column[Any], monthly: bool = False) -> Table:
+    """A table of the star: its grain in a sentence, the columns that are unique together, and whether it is partitioned by month."""
+    return Table(
+        name, metadata, *columns, info={"grain": grain, "unique": tuple(unique), "monthly": monthly}, comment=grain
+    )
+
+
+_DOSE_KIND: dict[str, TypeEngine[Any] | type[TypeEngine[Any]]] = {
+    "number": Double,
+    "count": BigInteger,
+    "text": Text,
+    "flag": Boolean,
+    "time": TIME,
+}
+
+
+def _dose(columns: tuple[DoseColumn, ...]) -> list[Column[Any]]:
+    return [_column(c.name, _DOSE_KIND[c.kind], c.doc, unit=c.unit, source=c.source) for c in columns]
+
+
+def _month() -> Column[Any]:
+    return _column(
+        "month", Text, "Partition: month of the exam's local day, `YYYY-MM`; `0000-00` without a time.", required=True
+    )
+
+
+dim_date = _table(
+    "dim_date",
+    "One row a calendar day.",
+    ["date_key"],
+    _column("date_key", Integer, "YYYYMMDD; 0 is unknown.", required=True),
+    _column("day", Date, "The day."),
+    _column("week_starts_on", Date, "Monday of its ISO week."),
+    _column("month_starts_on", Date, "First day of its month."),
+    _column("quarter", Text, "As `2026-Q4`."),
+    _column("year", Integer, "Year."),
+    _column("iso_weekday", Integer, "1 Monday to 7 Sunday.", low=1),
+    _column("is_weekend", Boolean, "Saturday or Sunday."),
+)
+
+dim_time = _table(
+    "dim_time",
+    "One row an hour of the day.",
+    ["time_key"],
+    _column("time_key", Integer, "Hour 0 to 23; -1 is unknown.", required=True),
+    _column("hour", Integer, "Hour of the local day."),
+    _column("shift", Text, "night 0–6, day 7–18, evening 19–23.", values=("night", "day", "evening", "unknown")),
+)
+
+dim_site = _table(
+    "dim_site",
+    "One row a configured site.",
+    ["site_key"],
+    _column("site_key", BigInteger, "Hash of the code; 0 is unknown.", required=True),
+    _column("site_code", Text, "Code from the configuration.", required=True),
+    _column("site_name", Text, "Name shown to people.", required=True),
+    _column("time_zone", Text, "IANA zone; days and hours of its exams are in it.", required=True),
+)
+
+dim_device = _table(
+    "dim_device",
+    "One row a version of a device: a software upgrade, move or rename is a new version.",
+    ["device_key"],
+    _column("device_key", BigInteger, "Hash of the version's attributes; 0 is unknown.", required=True),
+    _column(
+        "device_id",
+        Text,
+        "Identity of the device over its versions: maker, model and serial, else station.",
+        required=True,
+    ),
+    _column("device_name", Text, "Station name, else model and serial."),
+    _column("site_key", BigInteger, "Site.", required=True, references="dim_site.site_key"),
+    _column("modality", Text, "Modality of what it acquires."),
+    _column("manufacturer", Text, "Maker as written.", source="(0008,0070)"),
+    _column("model", Text, "Model.", source="(0008,1090)"),
+    _column("serial", Text, "Serial number.", source="(0018,1000)"),
+    _column("station", Text, "Station name.", source="(0008,1010)"),
+    _column("software", Text, "Software versions, sorted.", source="(0018,1020)"),
+    _column("valid_from", TIME, "First seen in this version."),
+    _column("last_seen", TIME, "Last seen in this version."),
+    _column("valid_to", TIME, "First sight of the device's next version; null for the current one."),
+    _column("is_current", Boolean, "The version seen last.", required=True),
+)
+
+dim_procedure = _table(
+    "dim_procedure",
+    "One row a local procedure.",
+    ["procedure_key"],
+    _column("procedure_key", BigInteger, "Hash of code, scheme and text; 0 is unknown.", required=True),
+    _column("procedure_code", Text, "Local code.", source="OBR-4.1"),
+    _column("procedure_scheme", Text, "Coding scheme.", source="OBR-4.3"),
+    _column("procedure_text", Text, "Description.", source="OBR-4.2; (0008,1030)"),
+    _column("modality", Text, "Modality most often used for it."),
+)
+
+dim_protocol = _table(
+    "dim_protocol",
+    "One row a scanner protocol name and modality.",
+    ["protocol_key"],
+    _column("protocol_key", BigInteger, "Hash of modality and name; 0 is unknown.", required=True),
+    _column("protocol_name", Text, "As the scanner wrote it.", source="(0018,1030); 125203"),
+    _column("modality", Text, "Modality."),
+)
+
+dim_patient = _table(
+    "dim_patient",
+    "One row a patient identity that survives its merges.",
+    ["patient_key"],
+    _column("patient_key", BigInteger, "Hash of the surviving pseudonym; 0 is unknown.", required=True),
+    _column("patient_pseudonym", Text, "Keyed pseudonym; the identity vault alone knows whose.", required=True),
+    _column("sex", Text, "F, M or O.", source="PID-8; (0010,0040)", values=("F", "M", "O")),
+    _column("birth_year", Integer, "Year of birth.", source="PID-7; (0010,0030)"),
+    _column("identities", Integer, "Identities merged into it, itself included.", required=True, low=0),
+)
+
+dim_provider = _table(
+    "dim_provider",
+    "One row a person in one role.",
+    ["provider_key"],
+    _column("provider_key", BigInteger, "Hash of role and pseudonym; 0 is unknown.", required=True),
+    _column(
+        "provider_role",
+        Text,
+        "referrer, reader or technologist.",
+        required=True,
+        values=("referrer", "reader", "technologist", "unknown"),
+    ),
+    _column("provider_pseudonym", Text, "Keyed pseudonym.", required=True),
+)
+
+dim_department = _table(
+    "dim_department",
+    "One row an ordering department.",
+    ["department_key"],
+    _column("department_key", BigInteger, "Hash of the name; 0 is unknown.", required=True),
+    _column("department_name", Text, "As the messages name it.", source="PV1-3; extract"),
+)
+
+dim_payer = _table(
+    "dim_payer",
+    "One row a payer.",
+    ["payer_key"],
+    _column("payer_key", BigInteger, "Hash of the name; 0 is unknown.", required=True),
+    _column("payer_name", Text, "As the messages name it.", source="IN1-4; FT1-14; extract"),
+)
+
+dim_staffed_hours = _table(
+    "dim_staffed_hours",
+    "One row a site, modality and weekday that is staffed, from the configuration.",
+    ["site_key", "modality", "iso_weekday", "opens_minute"],
+    _column("site_key", BigInteger, "Site.", required=True, references="dim_site.site_key"),
+    _column("modality", Text, "Modality.", required=True),
+    _column("iso_weekday", Integer, "1 Monday to 7 Sunday.", required=True, low=1),
+    _column("opens_minute", Integer, "Minute of the local day.", unit="min", required=True, low=0),
+    _column("closes_minute", Integer, "Minute of the local day, up to 1440.", unit="min", required=True, low=1),
+)
+
+SOURCES = ("dicom", "rdsr", "hl7", "siu", "mpps", "extract", "fhir", "mwl", "sql")
+
+
+def _milestones() -> list[Column[Any]]:
+    columns: list[Column[Any]] = []
+    for name in MILESTONES:
+        words = name.replace("_", " ")
+        columns += [
+            _column(f"{name}_at", TIME, f"When: {words}.", unit="UTC"),
+            _column(f"{name}_source", Text, f"Which kind of source gave {words}."),
+            _column(
+                f"{name}_confidence",
+                Text,
+                "exact, coarse (date or hour only), doubtful (impossible order or clock) or probable (matched by a fall-back).",
+                values=("exact", "coarse", "doubtful", "probable"),
+            ),
+        ]
+    return columns
+
+
+fact_exam = _table(
+    "fact_exam",
+    "One row an exam: an accessioned requested procedure, or a study that came without an order.",
+    ["exam_key"],
+    _column("exam_key", BigInteger, "Hash of the exam's identity.", required=True),
+    _month(),
+    _column("exam_id", Text, "Short identity shown to people, safe to say aloud: the key in base 32.", required=True),
+    _key("site_key", "dim_site", "Site."),
+    _key("device_key", "dim_device", "Device version that acquired it."),
+    _key("procedure_key", "dim_procedure", "Procedure."),
+    _key("protocol_key", "dim_protocol", "Scanner protocol of its first acquired series."),
+    _key("patient_key", "dim_patient", "Patient after merges."),
+    _column("referrer_key", BigInteger, "Ordering provider.", required=True, references="dim_provider.provider_key"),
+    _column("reader_key", BigInteger, "Interpreting provider.", required=True, references="dim_provider.provider_key"),
+    _column("technologist_key", BigInteger, "Technologist.", required=True, references="dim_provider.provider_key"),
+    _key("department_key", "dim_department", "Ordering department."),
+    _key("payer_key", "dim_payer", "Payer."),
+    _column(
+        "date_key",
+        Integer,
+        "Local day of the exam: of its start, else schedule, order or report.",
+        required=True,
+        references="dim_date.date_key",
+    ),
+    _column("time_key", Integer, "Local hour of the same time.", required=True, references="dim_time.time_key"),
+    _column("local_day", Date, "The same local day as a date."),
+    _column("modality", Text, "XR (CR, DX), CT, MR, US, MG, NM, PT, XA, RF, …; OT where nothing says."),
+    _column(
+        "patient_class", Text, "ED, IP, OP or unknown, at the time of the order.", values=("ED", "IP", "OP", "unknown")
+    ),
+    _column("priority", Text, "stat, urgent, routine or unknown.", values=("stat", "urgent", "routine", "unknown")),
+    _column(
+        "state",
+        Text,
+        "Furthest state reached whose evidence holds.",
+        values=(
+            "ordered",
+            "scheduled",
+            "arrived",
+            "in_progress",
+            "completed",
+            "reading",
+            "prelim",
+            "final",
+            "corrected",
+            "addended",
+            "cancelled",
+            "discontinued",
+            "no_show",
+        ),
+        required=True,
+    ),
+    _column(
+        "is_performed",
+        Boolean,
+        "Images, a dose report, an exam time or a report say that it took place.",
+        required=True,
+    ),
+    _column("has_order", Boolean, "An order or appointment stands behind it.", required=True),
+    _column("has_images", Boolean, "Image series of it are known.", required=True),
+    _column("has_dose_report", Boolean, "A dose report or an exposure of it is known.", required=True),
+    _column("has_charge", Boolean, "A charge that was not reversed is known.", required=True),
+    _column("worklist_used", Boolean, "Its series name a worklist entry; null without series."),
+    _column("not_patient", Text, "Phantom, service or test pattern that it matched: left out of all measures."),
+    _column(
+        "match_rule", Text, "How its sources were joined: accession, study, filler, placer or alone.", required=True
+    ),
+    _column("study_uid", Text, "Study Instance UID; the least of them where several."),
+    _column("accession_pseudonym", Text, "Keyed pseudonym of the accession number."),
+    *_milestones(),
+    _column(
+        "machine_started_at",
+        TIME,
+        "First acquisition by the scanner's clock.",
+        unit="UTC",
+        source="(0008,002A) and fall-backs",
+    ),
+    _column("machine_ended_at", TIME, "Last acquisition by the scanner's clock.", unit="UTC"),
+    _column(
+        "machine_minutes",
+        Double,
+        "Union of its acquired series' intervals; gaps of up to 30 min belong to it.",
+        unit="min",
+        low=0,
+    ),
+    _column(
+        "occupied_minutes",
+        Double,
+        "Its part of the scanner's time: machine minutes divided among the exams of one acquisition.",
+        unit="min",
+        low=0,
+    ),
+    _column(
+        "local_start_minute", Integer, "Minute of the local day at which the scanner started on it.", unit="min", low=0
+    ),
+    _column("series", Integer, "Series known.", required=True, low=0),
+    _column("instances", BigInteger, "Instances known, resends once.", required=True, low=0),
+    _column("bytes", BigInteger, "Size of its objects.", unit="byte", required=True, low=0),
+    _column("age_years", Double, "Patient's age at the exam.", unit="year"),
+    _column("sex", Text, "Patient's sex as known now.", values=("F", "M", "O")),
+    _column("weight_kg", Double, "Patient's weight.", unit="kg", source="(0010,1030)"),
+    _column("height_m", Double, "Patient's height.", unit="m", source="(0010,1020)"),
+    _column("charge_amount", Numeric(18, 4), "Charges less reversals, exact.", unit="currency of the source"),
+    _column("addenda", Integer, "Addenda and corrections after the first final report.", required=True, low=0),
+    _column("flags", Text, "Doubts, joined by `; `: impossible order of times, sources that disagree."),
+    monthly=True,
+)
+
+fact_exam_event = _table(
+    "fact_exam_event",
+    "One row a time that a statement gives for a step of an exam; chosen or passed over.",
+    ["exam_key", "event", "digest", "field"],
+    _column("exam_key", BigInteger, "Exam.", required=True, references="fact_exam.exam_key"),
+    _month(),
+    _key("site_key", "dim_site", "Site."),
+    _column("event", Text, "Step: order_placed, exam_started, report_final, …", required=True),
+    _column("event_at", TIME, "When, UTC.", required=True, unit="UTC"),
+    _column("precision", Text, "us, s, min, h, d, month or year as the source wrote it.", required=True),
+    _column("is_chosen", Boolean, "It gives the milestone of the exam.", required=True),
+    _column("source", Text, "Kind of source.", required=True),
+    _column("source_name", Text, "Sending application, extract or station."),
+    _column("file", Text, "File that gave it."),
+    _column("position", Text, "Message, group, row or item in the file."),
+    _column("field", Text, "Segment and field, tag or column.", required=True),
+    _column(
+        "digest", Text, "Landing row that gave it; for image headers the input digest of the instance.", required=True
+    ),
+    _column("run_id", Text, "Load run that brought it."),
+    monthly=True,
+)
+
+fact_series = _table(
+    "fact_series",
+    "One row a DICOM series.",
+    ["series_key", "exam_key"],
+    _column("series_key", BigInteger, "Hash of the Series Instance UID.", required=True),
+    _column("exam_key", BigInteger, "Exam.", required=True, references="fact_exam.exam_key"),
+    _month(),
+    _key("site_key", "dim_site", "Site."),
+    _key("device_key", "dim_device", "Device version."),
+    _key("protocol_key", "dim_protocol", "Protocol."),
+    _column("series_uid", Text, "Series Instance UID.", required=True),
+    _column("study_uid", Text, "Study Instance UID."),
+    _column("modality", Text, "Modality as written.", source="(0008,0060)"),
+    _column("sop_class", Text, "SOP Class UID of its earliest instance."),
+    _column("series_text", Text, "Series description.", source="(0008,103E)"),
+    _column("is_acquired", Boolean, "Its times are the scanner's.", required=True),
+    _column("started_at", TIME, "First acquisition.", unit="UTC"),
+    _column("ended_at", TIME, "Last acquisition.", unit="UTC"),
+    _column("times_from", Text, "Tags that gave the times."),
+    _column("instances", BigInteger, "Distinct instances.", required=True, low=1),
+    _column("frames", BigInteger, "Frames.", required=True, low=0),
+    _column("bytes", BigInteger, "Size of its files.", unit="byte", required=True, low=0),
+    _column("file", Text, "File of its earliest instance."),
+    _column("digest", Text, "Input digest of its earliest instance.", required=True),
+    monthly=True,
+)
+
+fact_irradiation_event = _table(
+    "fact_irradiation_event",
+    "One row an exposure or administration, however many objects state it.",
+    ["event_key"],
+    _column("event_key", BigInteger, "Hash of the event UID.", required=True),
+    _column("exam_key", BigInteger, "Exam.", required=True, references="fact_exam.exam_key"),
+    _month(),
+    _key("site_key", "dim_site", "Site."),
+    _key("device_key", "dim_device", "Device version."),
+    _key("protocol_key", "dim_protocol", "Protocol."),
+    _column(
+        "event_uid",
+        Text,
+        "Irradiation or administration event UID.",
+        required=True,
+        source="113769; 113503; (0008,3010)",
+    ),
+    _column("event_uid_derived", Boolean, "The UID was made from device, time and figures.", required=True),
+    _column(
+        "event_kind",
+        Text,
+        "ct, projection, mammography or administration.",
+        required=True,
+        values=("ct", "projection", "mammography", "administration"),
+    ),
+    _column("event_number", Integer, "Order in its report."),
+    _column("started_at", TIME, "Start.", unit="UTC"),
+    *_dose(EVENT_COLUMNS),
+    _column("object_class", Text, "Kind of object the figures come from.", required=True),
+    _column("object_uid", Text, "SOP Instance UID of that object."),
+    _column("objects", Integer, "Objects that state this event, the one used included.", required=True, low=1),
+    _column("is_disputed", Boolean, "Objects state different figures for it; all stand in the lake.", required=True),
+    _column("stated", Text, "JSON: every figure as written, `[{path, column, text, unit, value}]`."),
+    _column("file", Text, "File that it was read from."),
+    _column("digest", Text, "Landing row that it was read from.", required=True),
+    _column("flags", Text, "Doubts: implausible or unknown units, joined by `; `."),
+    monthly=True,
+)
+
+fact_exam_dose = _table(
+    "fact_exam_dose",
+    "One row an exam with dose: sums of its distinct events beside what its reports state.",
+    ["exam_key"],
+    _column("exam_key", BigInteger, "Exam.", required=True, references="fact_exam.exam_key"),
+    _month(),
+    _key("site_key", "dim_site", "Site."),
+    _key("device_key", "dim_device", "Device version."),
+    _key("protocol_key", "dim_protocol", "Protocol of the event with the most dose."),
+    _column("dose_kind", Text, "ct, projection, mammography or administration.", required=True),
+    _column("events", Integer, "Distinct events.", required=True, low=0),
+    _column("ctdivol_max_mgy", Double, "Greatest CTDIvol of its events.", unit="mGy"),
+    _column("dlp_mgycm", Double, "Sum of DLP over distinct events.", unit="mGy·cm"),
+    _column("dap_gycm2", Double, "Sum of DAP over distinct events.", unit="Gy·cm²"),
+    _column("rp_air_kerma_mgy", Double, "Sum of Dose (RP) over distinct events.", unit="mGy"),
+    _column("agd_left_mgy", Double, "Sum of AGD, left.", unit="mGy"),
+    _column("agd_right_mgy", Double, "Sum of AGD, right.", unit="mGy"),
+    _column("agd_mgy", Double, "Sum of AGD, both breasts and events without a side.", unit="mGy"),
+    _column("activity_mbq", Double, "Sum of administered activity.", unit="MBq"),
+    *_dose(TOTAL_COLUMNS),
+    _column(
+        "headline_value",
+        Double,
+        "DLP for CT, stated or summed DAP for projection, AGD for mammography, activity for nuclear medicine.",
+    ),
+    _column("headline_unit", Text, "Unit of the headline."),
+    _column("headline_basis", Text, "`sum of events` or `stated total`.", values=("sum of events", "stated total")),
+    _column("difference", Double, "Stated total less sum of events, in the headline's unit."),
+    _column("reports", Integer, "Dose objects.", required=True, low=0),
+    _column("flags", Text, "Doubts: totals that disagree, missing events."),
+    monthly=True,
+)
+
+fact_load_run = _table(
+    "fact_load_run",
+    "One row a load run and kind of source.",
+    ["run_id", "source"],
+    _column("run_id", Text, "Load run.", required=True),
+    _column("source", Text, "Kind of source.", required=True),
+    _column("started_at", TIME, "Start.", required=True),
+    _column("finished_at", TIME, "End; null for a run that was killed."),
+    _column("offered", BigInteger, "Inputs offered.", required=True, low=0),
+    _column("accepted", BigInteger, "Landed.", required=True, low=0),
+    _column("duplicate", BigInteger, "Known before.", required=True, low=0),
+    _column("rejected", BigInteger, "Kept aside.", required=True, low=0),
+    _column("not_applicable", BigInteger, "Recognised, not for this system.", required=True, low=0),
+    _column("seconds", Double, "Duration of the whole run.", unit="s", low=0),
+    _column("digest", Text, "Digest sum of the rows that it appended."),
+    _column("code_version", Text, "Version of the program."),
+    _column("newest_event_at", TIME, "Newest time in what it accepted: how fresh the source is.", unit="UTC"),
+)
+
+fact_reject = _table(
+    "fact_reject",
+    "One row an input that could not be used.",
+    ["digest"],
+    _column("digest", Text, "Hash of the input.", required=True),
+    _column("run_id", Text, "Run that saw it last.", required=True),
+    _column("seen_at", TIME, "When.", required=True),
+    _column("source", Text, "Kind of source.", required=True),
+    _column("file", Text, "File.", required=True),
+    _column("position", Text, "Message or row in the file."),
+    _column("field", Text, "Tag, segment and field, or column."),
+    _column("value", Text, "Offending value where it cannot identify anyone."),
+    _column("reason", Text, "Stable short code.", required=True),
+    _column("message", Text, "What is wrong.", required=True),
+    _column("remedy", Text, "What to do.", required=True),
+    _column(
+        "status",
+        Text,
+        "open, or resolved when a retry or a corrected input landed.",
+        required=True,
+        values=("open", "resolved"),
+    ),
+)
+
+TABLES: dict[str, Table] = dict(metadata.tables)
+FACTS_BY_MONTH: tuple[str, ...] = tuple(name for name, table in TABLES.items() if table.info["monthly"])
