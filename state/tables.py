@@ -1,0 +1,108 @@
+"""Every table of the state, in SQLAlchemy; the migrations create exactly these."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    false,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A point in time, stored in UTC, aware in Python; a naive one is refused."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """The time in UTC, without zone, as the column holds it."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; state keeps points in time, in UTC")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """The stored time with its zone, UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("username", String(64), nullable=False, unique=True, comment="Lower case; what is typed to sign in."),
+    Column("display_name", String(120), nullable=False),
+    Column("roles", JSON, nullable=False, comment="List of role names; their permissions stand in state/roles.py."),
+    Column("sites", JSON(none_as_null=True), comment="List of site codes that may be seen; null is all of them."),
+    Column("password_hash", Text, nullable=False, comment="Argon2id, with its own salt and parameters."),
+    Column("disabled", Boolean, nullable=False, server_default=false()),
+    Column(
+        "session_version",
+        Integer,
+        nullable=False,
+        server_default=text("1"),
+        comment="Raised by every change of rights or password; sessions begun under a lower one are over.",
+    ),
+    Column("failed_attempts", Integer, nullable=False, server_default=text("0"), comment="Since the last success."),
+    Column("locked_until", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True, comment="Of the random token in the reader's cookie."),
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), comment="Null for a person of the demo."),
+    Column("demo_person", String(64), comment="Key of a person of the demo; null for an account."),
+    Column("session_version", Integer, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False, comment="Last request, to within half a minute."),
+    Index("ix_sessions_started_at", "started_at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False, comment="1, 2, 3 …, without a gap."),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String(64), nullable=False, comment="User name, `demo:…`, `system`, or `unknown`."),
+    Column("action", String(64), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("detail", Text, nullable=False, comment="JSON, keys in order: the text that the hash was made of."),
+    Column("previous_hash", String(64), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False, comment="HMAC-SHA-256 over the row and previous_hash."),
+    Index("ix_audit_at", "at"),
+)
+
+settings_seen = Table(
+    "settings_seen",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("shown", JSON, nullable=False, comment="All settings with secrets masked."),
+)
