@@ -1,0 +1,1 @@
+"""From outside bytes to the published star."""

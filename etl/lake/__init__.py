@@ -1,0 +1,1 @@
+"""Everything as received, append-only."""

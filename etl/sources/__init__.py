@@ -1,0 +1,21 @@
+"""The sources: every module of this package with a `READER` is one, found by itself."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from etl.sources.contract import Reader
+
+
+@cache
+def readers() -> tuple[Reader, ...]:
+    """All readers, in the order in which they are asked."""
+    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+    return tuple(
+        sorted(
+            (module.READER for module in modules if hasattr(module, "READER")),
+            key=lambda reader: (reader.order, reader.name),
+        )
+    )
