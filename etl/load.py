@@ -1,0 +1,390 @@
+"""A load: inputs are read in parallel, land in batches, and what they touched is derived and published."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from etl.faults import fault
+from etl.inputs import FileTask, walk
+from etl.lake.fold import KEYS, fold_series
+from etl.lake.store import REJECT, Lake
+from etl.reading import Collector, Line, Reading, offers, read_files
+from etl.sources.contract import Context, Offered, Reject, Verdict, digest_of
+from etl.star.build import StarBuilder
+from etl.star.index import LakeIndex
+from etl.version import code_version
+from settings import Settings
+from state.home import DataHome
+from state.quarantine import Quarantine
+from state.vault import Vault
+from warehouse.publication import new_id
+
+CHUNK_FILES = 100
+"""Files that one worker reads at a time."""
+_ROW_FILE_BYTES = 32 * 1024 * 1024
+"""A file of messages or rows above this is read in this process, row by row, so that memory stays flat."""
+_FEW_FILES = 40
+"""Below this, starting worker processes costs more than it saves."""
+_VERDICTS = ("accepted", "duplicate", "rejected", "not_applicable")
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """What a load did; the answer of `python -m etl load --json`."""
+
+    run_id: str
+    by_source: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: float = 0.0
+    publication: str | None = None
+
+    def total(self, verdict: str) -> int:
+        """Inputs with a verdict, over all sources."""
+        return sum(counts[verdict] for counts in self.by_source.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Stable keys; `offered` is the sum of the others."""
+        totals = {verdict: self.total(verdict) for verdict in _VERDICTS}
+        by_source = {
+            source: {"offered": sum(counts.values()), **counts} for source, counts in sorted(self.by_source.items())
+        }
+        return {
+            "offered": sum(totals.values()),
+            **totals,
+            "by_source": by_source,
+            "run_id": self.run_id,
+            "seconds": round(self.seconds, 3),
+            "publication": self.publication,
+        }
+
+
+class Loader:
+    """Loads into one data directory."""
+
+    def __init__(self, home: DataHome, settings: Settings, say: Say = lambda _: None) -> None:
+        self._home, self._settings, self._say = home, settings, say
+        self.lake = Lake(home.lake)
+        self._vault = Vault(home.vault_file, home.derived("vault"))
+        self._quarantine = Quarantine(home.quarantine, home.derived("quarantine"))
+
+    def load(self, paths: list[Path], *, wait_seconds: float = 600, executor: Executor | None = None) -> Outcome:
+        """Loads everything below the paths and publishes it.
+
+        Raises:
+            PathError: a path cannot be read; nothing was loaded.
+            LockedError: another load holds the lake.
+        """
+        with self.lake.locked(wait_seconds):
+            return self._run(lambda context: self._readings(paths, context, executor))
+
+    def load_frames(self, chunks: Iterable[Reading], *, wait_seconds: float = 600) -> Outcome:
+        """Lands rows that were made elsewhere (the demo's history) and publishes them."""
+        with self.lake.locked(wait_seconds):
+            return self._run(lambda _: iter(chunks))
+
+    def _run(self, readings: Callable[[Context], Iterator[Reading]]) -> Outcome:
+        began = time.monotonic()
+        context = Context(self._settings, self._home.pseudonymiser)
+        outcome = Outcome(run_id=new_id(context.now))
+        for batch_id in self.lake.recover():
+            self._say(f"took out batch {batch_id}, which a stopped load left unfinished")
+        index = LakeIndex(self.lake)
+        try:
+            index.catch_up()
+            record: dict[str, Any] = {
+                "run_id": outcome.run_id,
+                "started_at": context.now.isoformat(),
+                "finished_at": None,
+                "seconds": None,
+                "code_version": code_version(),
+            }
+            self.lake.ledger.record_run(record)
+            self._land(readings(context), index, outcome)
+            record |= {"finished_at": datetime.now(UTC).isoformat(), "seconds": round(time.monotonic() - began, 3)}
+            self.lake.ledger.record_run(record)
+            publication = StarBuilder(self.lake, index, self._home.star, self._settings, self._say).publish()
+            outcome.publication = publication.id if publication else None
+        finally:
+            index.close()
+        outcome.seconds = time.monotonic() - began
+        return outcome
+
+    # -- landing ---------------------------------------------------------------------------------------------------
+
+    def _land(self, readings: Iterator[Reading], index: LakeIndex, outcome: Outcome) -> None:
+        """Gathers readings into batches of bounded size and appends each."""
+        waiting: list[Reading] = []
+        inputs = 0
+        for reading in readings:
+            waiting.append(reading)
+            inputs += len(reading.lines)
+            if inputs >= self._settings.load.batch_files:
+                self._append(waiting, index, outcome)
+                waiting, inputs = [], 0
+        if waiting:
+            self._append(waiting, index, outcome)
+
+    def _append(self, readings: list[Reading], index: LakeIndex, outcome: Outcome) -> None:
+        """Sorts out what is known already and appends the rest as one batch."""
+        lines = [line for reading in readings for line in reading.lines]
+        judged = _judge(lines, index.known(line.digest for line in lines))
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for line, verdict, _ in judged:
+            counts[line.source][verdict] += 1
+        for source, counter in counts.items():
+            total = outcome.by_source.setdefault(source, dict.fromkeys(_VERDICTS, 0))
+            for verdict, number in counter.items():
+                total[verdict] += number
+        stored = [(line, verdict) for line, verdict, is_new in judged if is_new]
+        frames = _landing_frames(readings, [line.digest for line, verdict in stored if verdict == "accepted"])
+        fault("vault")
+        self._vault.remember(identity for reading in readings for identity in reading.identities)
+        self._keep_rejects(line for line, verdict in stored if verdict == "rejected")
+        frames |= _receipts(stored, outcome.run_id)
+        by_source = {source: dict(counter) for source, counter in counts.items()}
+        self.lake.append(outcome.run_id, self.lake.ledger.count() + 1, frames, by_source)
+        index.catch_up()
+
+    def _keep_rejects(self, lines: Iterable[Line]) -> None:
+        """Keeps rejected inputs of moderate size, sealed, for a retry."""
+        most = self._settings.limits.quarantine_mb * 1024 * 1024
+        for line in lines:
+            payload = line.payload
+            if payload is None and "!" not in line.file:
+                path = Path(line.file)
+                if path.is_file() and path.stat().st_size <= most:
+                    payload = path.read_bytes()
+            if payload is not None and len(payload) <= most:
+                self._quarantine.keep(line.digest, payload)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _readings(self, paths: list[Path], context: Context, executor: Executor | None) -> Iterator[Reading]:
+        """Readings of all files below the paths, in their order."""
+        progress = _Progress(self._say)
+        small: list[FileTask] = []
+        pool = _Pool(self._settings, executor)
+        try:
+            for item in walk(paths, self._settings.limits.quiet_seconds):
+                if isinstance(item, Offered):
+                    yield _single(item, context)
+                elif _reads_in_rows(item):
+                    yield from self._stream(item, context, progress)
+                else:
+                    small.append(item)
+                    if len(small) >= CHUNK_FILES:
+                        for reading in pool.read(small, context):
+                            progress.add(reading.files)
+                            yield reading
+                        small = []
+            for reading in pool.read(small, context, last=True):
+                progress.add(reading.files)
+                yield reading
+        finally:
+            pool.close()
+
+    def _stream(self, task: FileTask, context: Context, progress: _Progress) -> Iterator[Reading]:
+        """Readings of one large file of messages or rows, a batch at a time."""
+        collector = Collector(context.now)
+        items = offers(task, context)
+        while taken := list(islice(items, self._settings.load.batch_files)):
+            for offered, file in taken:
+                collector.add(offered, file)
+            progress.add(len(taken))
+            yield collector.finish(0)
+
+
+def _judge(lines: list[Line], known: dict[str, str]) -> list[tuple[Line, str, bool]]:
+    """Each line with its verdict and whether it is stored.
+
+    What landed before is a duplicate. A reject that is known is counted and not stored a second time; one that reads well
+    this time lands.
+    """
+    judged = []
+    seen: set[str] = set()
+    for line in lines:
+        key = line.digest[:32]
+        accepted = line.verdict == Verdict.ACCEPTED
+        again = accepted and (key in seen or known.get(key) == Verdict.ACCEPTED)
+        is_new = not again if accepted else key not in seen and key not in known
+        judged.append((line, Verdict.DUPLICATE.value if again else line.verdict, is_new))
+        seen.add(key)
+    return judged
+
+
+def _landing_frames(readings: list[Reading], accepted: list[str]) -> dict[str, pl.DataFrame]:
+    """Landing rows of the inputs that are accepted for the first time; each digest's rows once."""
+    wanted = pl.DataFrame({"input_digest": accepted}, schema={"input_digest": pl.Utf8}).unique()
+    tables: dict[str, list[pl.DataFrame]] = defaultdict(list)
+    for reading in readings:
+        for table, frame in reading.frames.items():
+            tables[table].append(frame)
+    frames = {
+        table: pl.concat(parts)
+        .join(wanted, on="input_digest", how="semi")
+        .unique("digest", keep="first", maintain_order=True)
+        for table, parts in tables.items()
+    }
+    if "series" in frames:
+        frames["series"] = fragments(frames["series"])
+    return frames
+
+
+def _single(offered: Offered, context: Context) -> Reading:
+    collector = Collector(context.now)
+    collector.add(offered, offered.source_name)
+    return collector.finish(1)
+
+
+def _reads_in_rows(task: FileTask) -> bool:
+    return task.size > _ROW_FILE_BYTES and Path(task.path).suffix.lower() in {
+        ".hl7",
+        ".txt",
+        ".csv",
+        ".tsv",
+        ".parquet",
+        ".mllp",
+        ".dat",
+        ".gz",
+    }
+
+
+def fragments(instances: pl.DataFrame) -> pl.DataFrame:
+    """Instance rows of `series` folded to one a series, each with a digest of its instances' digests."""
+    keys = list(KEYS)
+    members = instances.group_by(keys).agg(pl.col("input_digest").sort().str.join("").alias("members"))
+    folded = fold_series(instances).join(members, on=keys, how="left", nulls_equal=True)
+    digests = pl.Series("digest", [digest_of("series", text)[:32] for text in folded["members"]], dtype=pl.Utf8)
+    return folded.drop("members").with_columns(digests)
+
+
+def _receipts(stored: list[tuple[Line, str]], run_id: str) -> dict[str, pl.DataFrame]:
+    """Rows of `receipt` and `reject` for inputs seen for the first time."""
+    now = datetime.now(UTC)
+    month = f"{now:%Y-%m}"
+
+    def common(line: Line, verdict: str) -> dict[str, Any]:
+        return {
+            "digest": line.digest,
+            "source": line.source,
+            "verdict": verdict,
+            "file": line.file,
+            "position": line.position,
+            "run_id": run_id,
+            "batch_id": "",
+            "received_at": now,
+            "month": month,
+        }
+
+    received = [common(line, verdict) for line, verdict in stored if verdict == "accepted"]
+    refused = [
+        {
+            **common(line, verdict),
+            "field": line.reject.field,
+            "value": line.reject.value,
+            "reason": line.reject.reason,
+            "message": line.reject.message,
+            "remedy": line.reject.remedy,
+        }
+        for line, verdict in stored
+        if verdict in {"rejected", "not_applicable"} and line.reject is not None
+    ]
+    receipt_schema = {
+        name: kind
+        for name, kind in REJECT.items()
+        if name in {"digest", "source", "verdict", "file", "position", "run_id", "batch_id", "received_at", "month"}
+    }
+    return {"receipt": pl.DataFrame(received, schema=receipt_schema), "reject": pl.DataFrame(refused, schema=REJECT)}
+
+
+class _Progress:
+    """A line with count and rate every few seconds."""
+
+    def __init__(self, say: Say) -> None:
+        self._say, self._count, self._began, self._next = say, 0, time.monotonic(), time.monotonic() + 2
+
+    def add(self, number: int) -> None:
+        self._count += number
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + 2
+            self._say(f"{self._count:,} inputs read, {self._count / (now - self._began):,.0f} a second")
+
+
+class _Pool:
+    """Reads chunks in worker processes, in order, with a bounded number under way; a reader that crashes costs one file."""
+
+    def __init__(self, settings: Settings, executor: Executor | None) -> None:
+        self._workers = settings.load.workers or os.cpu_count() or 1
+        self._given = executor
+        self._own: ProcessPoolExecutor | None = None
+        self._under_way: list[tuple[list[FileTask], Future[Reading]]] = []
+
+    def read(self, tasks: list[FileTask], context: Context, *, last: bool = False) -> Iterator[Reading]:
+        """Hands in a chunk and yields what is ready; with `last`, everything."""
+        if last and not self._under_way and len(tasks) <= _FEW_FILES and self._given is None:
+            if tasks:
+                yield read_files(tasks, context)
+            return
+        if tasks:
+            self._under_way.append((tasks, self._executor().submit(read_files, tasks, context)))
+        while self._under_way and (last or len(self._under_way) > 2 * self._workers):
+            yield from self._next(context)
+
+    def _next(self, context: Context) -> Iterator[Reading]:
+        tasks, future = self._under_way.pop(0)
+        try:
+            yield future.result()
+        except BrokenProcessPool:
+            again = [tasks, *(waiting for waiting, _ in self._under_way)]
+            self._under_way = []
+            self.close()
+            for chunk in again:
+                for task in chunk:
+                    yield _read_alone(task, context)
+
+    def _executor(self) -> Executor:
+        if self._given is not None:
+            return self._given
+        if self._own is None:
+            # Polars and fork deadlock: workers are spawned.
+            self._own = ProcessPoolExecutor(self._workers, mp_context=multiprocessing.get_context("spawn"))
+        return self._own
+
+    def close(self) -> None:
+        """Ends the workers."""
+        if self._own is not None:
+            self._own.shutdown(wait=False, cancel_futures=True)
+            self._own = None
+
+
+def _read_alone(task: FileTask, context: Context) -> Reading:
+    """One file in a process of its own, tried twice; a file that ends it both times is rejected."""
+    for _ in range(2):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as single:
+            try:
+                return single.submit(read_files, [task], context).result()
+            except BrokenProcessPool:
+                continue
+    collector = Collector(context.now)
+    reason = Reject(
+        "reader-crashed",
+        "reading this file ended the reading process twice",
+        "Report the defect with the file; the other files are not affected.",
+    )
+    collector.add(Offered("unknown", Verdict.REJECTED, digest_of("path", task.path), reject=reason), task.path)
+    return collector.finish(1)

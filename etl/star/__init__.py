@@ -1,0 +1,1 @@
+"""From landing rows to dimensions and facts."""

@@ -1,0 +1,74 @@
+"""Keys of the star: 64-bit hashes of natural keys, equal wherever and whenever they are made."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from functools import lru_cache
+from hashlib import blake2b
+
+import polars as pl
+
+
+@lru_cache(maxsize=200_000)
+def key64(kind: str, text: str) -> int:
+    """A positive 63-bit key of a kind's natural key; never 0, which means unknown."""
+    return (int.from_bytes(blake2b(f"{kind}:{text}".encode(), digest_size=8).digest(), "big") >> 1) or 1
+
+
+def key_column(kind: str, column: pl.Series) -> pl.Series:
+    """Keys of a text column; null stays null. Each distinct text is hashed once."""
+    distinct = column.drop_nulls().unique()
+    keys = {text: key64(kind, text) for text in distinct}
+    return (
+        column.replace_strict(keys, default=None, return_dtype=pl.Int64)
+        if keys
+        else pl.Series(column.name, [None] * len(column), dtype=pl.Int64)
+    )
+
+
+def with_key(frame: pl.DataFrame, kind: str, column: str, key: str) -> pl.DataFrame:
+    """The frame with the key of a text column."""
+    return frame.with_columns(key_column(kind, frame[column]).alias(key))
+
+
+def natural(*columns: str) -> pl.Expr:
+    """One text from several columns, for a key over all of them; nulls are empty."""
+    return pl.concat_str([pl.col(column).cast(pl.Utf8).fill_null("") for column in columns], separator="\x1f")
+
+
+def exam_id(key: int) -> str:
+    """The key as people say it: 13 letters and digits."""
+    return b32encode(key.to_bytes(8, "big")).decode().rstrip("=")
+
+
+def tokens(frame: pl.DataFrame, table: str) -> pl.DataFrame:
+    """The identities that tie landing rows to exams: one row a landing row and token.
+
+    Accession and filler numbers share a name space (the accession number is the filler's number in most hospitals);
+    placer numbers have their own, for another system gave them.
+
+    Returns:
+        `digest`, `token` (63-bit key).
+    """
+    parts = [_tokens_of(frame, "study", "study_uid")]
+    if table == "workflow":
+        parts += [
+            _tokens_of(frame, "order", "accession"),
+            _tokens_of(frame, "order", "filler"),
+            _tokens_of(frame, "placer", "placer"),
+        ]
+    elif table == "series":
+        listed = frame.select(
+            "digest", pl.concat_list(pl.col("accessions").fill_null([]), pl.col("accession")).alias("accession")
+        ).explode("accession")
+        parts.append(_tokens_of(listed, "order", "accession"))
+    else:
+        parts.append(_tokens_of(frame, "order", "accession"))
+        if table == "irradiation_event":
+            parts.append(_tokens_of(frame, "event", "event_uid"))
+    return pl.concat(parts).unique()
+
+
+def _tokens_of(frame: pl.DataFrame, kind: str, column: str) -> pl.DataFrame:
+    present = frame.filter(pl.col(column).is_not_null() & (pl.col(column) != "")).select("digest", column)
+    return with_key(present, kind, column, "token").select("digest", "token")

@@ -1,0 +1,180 @@
+"""What batches show of devices, procedures, people and patients, folded so that any order gives the same.
+
+Each observation is a natural key with its attributes and the first and last time it was seen: least and greatest are
+associative, commutative and idempotent, so that a dimension is the same after a rebuild.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from etl.lake.store import OWN_TIME
+from etl.star import naturals
+from etl.star.keys import key_column
+
+OBSERVATIONS = (
+    "device",
+    "device_modality",
+    "procedure",
+    "procedure_modality",
+    "protocol",
+    "provider",
+    "department",
+    "payer",
+)
+
+
+def observations(table: str, frame: pl.DataFrame) -> pl.DataFrame | None:
+    """Observations in some landing rows: `kind`, `key`, `attributes` (JSON), `first_at`, `last_at`; one row a key."""
+    at = pl.col(OWN_TIME[table]).alias("at")
+    parts: list[pl.DataFrame] = []
+    if table in {"series", "irradiation_event", "dose_report"}:
+        parts += _device_parts(table, frame, at)
+    if table == "series":
+        parts.append(
+            _part(
+                frame,
+                "protocol",
+                naturals.protocol("protocol", naturals.modality()),
+                at,
+                name=pl.col("protocol").str.strip_chars(),
+                modality=naturals.modality(),
+            )
+        )
+    if table == "irradiation_event":
+        reported = pl.col("event_kind").replace_strict(naturals.REPORTED_MODALITY, default=None, return_dtype=pl.Utf8)
+        parts.append(
+            _part(
+                frame,
+                "protocol",
+                naturals.protocol("acquisition_protocol", reported),
+                at,
+                name=pl.col("acquisition_protocol").str.strip_chars(),
+                modality=reported,
+            )
+        )
+    if table in {"series", "workflow"}:
+        parts.append(
+            _part(
+                frame,
+                "procedure",
+                naturals.procedure(),
+                at,
+                code=pl.col("procedure_code"),
+                scheme=pl.col("procedure_scheme"),
+            )
+        )
+        parts.append(
+            _part(
+                frame,
+                "procedure_modality",
+                pl.concat_str(
+                    [naturals.procedure(), naturals.modality(), pl.col("procedure_text").fill_null("")],
+                    separator="\x1f",
+                ),
+                at,
+                procedure=naturals.procedure(),
+                modality=naturals.modality(),
+                text=pl.col("procedure_text"),
+            )
+        )
+    if table == "workflow":
+        for role in ("referrer", "reader", "technologist"):
+            parts.append(
+                _part(frame, "provider", naturals.provider(role), at, role=pl.lit(role), pseudonym=pl.col(role))
+            )
+        for column in ("department", "payer"):
+            parts.append(
+                _part(frame, column, pl.when(pl.col(column) != "").then(pl.col(column)), at, name=pl.col(column))
+            )
+    found = [part for part in parts if not part.is_empty()]
+    return (
+        pl.concat(found)
+        .group_by("kind", "key")
+        .agg(pl.col("attributes").min(), pl.col("first_at").min(), pl.col("last_at").max())
+        if found
+        else None
+    )
+
+
+def _device_parts(table: str, frame: pl.DataFrame, at: pl.Expr) -> list[pl.DataFrame]:
+    attributes = {name: pl.col(name) for name in ("site", "manufacturer", "model", "serial", "station", "software")}
+    versions = _part(frame, "device", naturals.device_version(), at, identity=naturals.device_identity(), **attributes)
+    if table == "series":
+        acquired, shown, rank = frame.filter(pl.col("is_acquired")), naturals.modality(), 1
+    elif table == "irradiation_event":
+        acquired, rank = frame, 2
+        shown = pl.col("event_kind").replace_strict(naturals.REPORTED_MODALITY, default=None, return_dtype=pl.Utf8)
+    else:
+        return [versions]
+    natural_text = pl.concat_str([naturals.device_identity(), shown, pl.lit(str(rank))], separator="\x1f")
+    return [
+        versions,
+        _part(
+            acquired,
+            "device_modality",
+            natural_text,
+            at,
+            identity=naturals.device_identity(),
+            modality=shown,
+            rank=pl.lit(rank),
+        ),
+    ]
+
+
+def _part(frame: pl.DataFrame, kind: str, natural_key: pl.Expr, at: pl.Expr, **attributes: pl.Expr) -> pl.DataFrame:
+    seen = frame.select(
+        natural_key.alias("natural"), at, *(value.alias(name) for name, value in attributes.items())
+    ).filter(pl.col("natural").is_not_null())
+    folded = seen.group_by("natural", *attributes).agg(
+        pl.col("at").min().alias("first_at"), pl.col("at").max().alias("last_at")
+    )
+    return folded.select(
+        pl.lit(kind).alias("kind"),
+        key_column(kind, folded["natural"]).alias("key"),
+        pl.struct(list(attributes)).struct.json_encode().alias("attributes"),
+        "first_at",
+        "last_at",
+    )
+
+
+def patient_statements(table: str, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What rows state of patients, the latest statement of each, and the merges.
+
+    Returns:
+        `patient`, `sex`, `sex_order`, `birth_year`, `birth_order` (orders are time and digest: greater is later), one row
+        a patient; and `patient` (survivor), `merged`, `stated_order`.
+    """
+    order = pl.concat_str(
+        [pl.col(OWN_TIME[table]).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f").fill_null("0000"), pl.col("digest")],
+        separator="|",
+    )
+    stated = frame.filter(pl.col("patient").is_not_null()).with_columns(stated_order=order)
+    latest_sex = (
+        stated.filter(pl.col("sex").is_not_null())
+        .sort("stated_order")
+        .group_by("patient")
+        .agg(pl.col("sex").last(), pl.col("stated_order").last().alias("sex_order"))
+        .with_columns(pl.col("sex").replace("", None))
+    )
+    latest_birth = (
+        stated.filter(pl.col("birth_year").is_not_null())
+        .sort("stated_order")
+        .group_by("patient")
+        .agg(pl.col("birth_year").last(), pl.col("stated_order").last().alias("birth_order"))
+        .with_columns(pl.col("birth_year").replace(-1, None))
+    )
+    said = (
+        stated.select("patient")
+        .unique()
+        .join(latest_sex, on="patient", how="left")
+        .join(latest_birth, on="patient", how="left")
+    )
+    merges = (
+        stated.filter(pl.col("merged").is_not_null() & (pl.col("merged") != pl.col("patient")))
+        if table == "patient"
+        else stated.clear().with_columns(merged=pl.lit(None, pl.Utf8))
+    )
+    return said.select("patient", "sex", "sex_order", "birth_year", "birth_order"), merges.select(
+        "patient", "merged", "stated_order"
+    )
