@@ -30,6 +30,7 @@ from settings import Settings
 from state.home import DataHome
 from state.quarantine import Quarantine
 from state.vault import Vault
+from warehouse.dose_columns import DOSE_FIGURES
 from warehouse.publication import new_id
 
 CHUNK_FILES = 100
@@ -241,6 +242,8 @@ def _landing_frames(readings: list[Reading], accepted: list[str]) -> dict[str, p
     }
     if "series" in frames:
         frames["series"] = fragments(frames["series"])
+    if "irradiation_event" in frames:
+        frames["irradiation_event"] = once_an_exposure(frames["irradiation_event"])
     return frames
 
 
@@ -270,6 +273,17 @@ def fragments(instances: pl.DataFrame) -> pl.DataFrame:
     folded = fold_series(instances).join(members, on=keys, how="left", nulls_equal=True)
     digests = pl.Series("digest", [digest_of("series", text)[:32] for text in folded["members"]], dtype=pl.Utf8)
     return folded.drop("members").with_columns(digests)
+
+
+def once_an_exposure(events: pl.DataFrame) -> pl.DataFrame:
+    """Events less the repeats in image headers: every slice of a CT series states the same exposure.
+
+    Of equal statements the one is kept that the star would choose, so that it does not matter what arrived together.
+    """
+    latest_first = pl.col("object_at").dt.epoch("us").fill_null(0) * -1
+    headers = events.filter(pl.col("object_class") == "header").sort(latest_first, pl.col("object_uid").fill_null(""), "digest")
+    kept = headers.unique(["event_uid", *DOSE_FIGURES], keep="first", maintain_order=True)
+    return pl.concat([events.filter(pl.col("object_class") != "header"), kept])
 
 
 def _receipts(stored: list[tuple[Line, str]], run_id: str) -> dict[str, pl.DataFrame]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hmac
 import unicodedata
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Literal
 
 IdentityKind = Literal["patient", "order", "visit", "person"]
@@ -30,6 +29,8 @@ class Identity:
 
 def normalised(text: str) -> str:
     """The one written form that a pseudonym is made of; empty where nothing is left."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split()).upper()
     folded = unicodedata.normalize("NFKC", text)
     printable = "".join(
         " " if unicodedata.category(char) in {"Cc", "Cf", "Zs", "Zl", "Zp"} else char for char in folded
@@ -48,4 +49,4 @@ class Pseudonymiser:
         plain = normalised(text or "")
         if not plain:
             return None
-        return hmac.new(self.key, f"{kind}:{plain}".encode(), sha256).hexdigest()[:32]
+        return hmac.digest(self.key, f"{kind}:{plain}".encode(), "sha256").hex()[:32]

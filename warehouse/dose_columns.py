@@ -22,6 +22,9 @@ class DoseColumn(NamedTuple):
     doc: str
 
 
+DOSE_FIGURES = ("ctdivol_mgy", "dlp_mgycm", "dap_gycm2", "rp_air_kerma_mgy", "agd_mgy", "activity_mbq")
+"""The figures that make an event's dose; two statements that differ in one of them disagree."""
+
 EVENT_COLUMNS: tuple[DoseColumn, ...] = (
     DoseColumn("plane", "text", None, "113764", "Acquisition plane: single, A or B."),
     DoseColumn(

@@ -232,8 +232,11 @@ OWN_TIME = {
 
 
 def newest_times(table: str, frame: pl.DataFrame) -> list[tuple[str, datetime]]:
-    """Source and newest own time of the rows, times ahead of now left out: how fresh each source is."""
-    newest = frame.group_by("source").agg(
+    """Source and newest own time of the rows, times ahead of now left out: how fresh each source is.
+
+    Appointments come over the same interfaces as the other messages and count as theirs.
+    """
+    newest = frame.group_by(pl.col("source").replace("siu", "hl7")).agg(
         pl.col(OWN_TIME[table]).filter(pl.col(OWN_TIME[table]) <= datetime.now(UTC)).max().alias("at")
     )
     return [(source, at) for source, at in newest.iter_rows() if at is not None]

@@ -7,10 +7,9 @@ import polars as pl
 
 from etl.star import naturals
 from etl.star.keys import key_column
-from warehouse.dose_columns import EVENT_COLUMNS, TOTAL_COLUMNS
+from warehouse.dose_columns import DOSE_FIGURES, TOTAL_COLUMNS
 from warehouse.schema import UNKNOWN
 
-_FIGURES = ("ctdivol_mgy", "dlp_mgycm", "dap_gycm2", "rp_air_kerma_mgy", "agd_mgy", "activity_mbq")
 
 _DECIMALS = 9
 """Sums are rounded here, far below any dosimeter's digit, so that binary fractions leave no noise behind the last digit."""
@@ -20,7 +19,8 @@ def irradiation_events(landed: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFr
     """One row an exposure or administration: of several objects that state it, the best and latest.
 
     A dose report beats a header; of two reports the later content time wins, and a disagreement between objects of the
-    same rank is marked. An event seen under several exams is attached to one of them, once.
+    same rank is marked. An event seen under several exams is attached to one of them, once. Where only CT image headers
+    tell, and their CTDIvol varies from slice to slice, the mean of the different values stands, flagged.
     """
     if landed.is_empty():
         return landed.with_columns(
@@ -34,10 +34,16 @@ def irradiation_events(landed: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFr
     exams = matches.group_by("digest").agg(pl.col("exam_key").min())
     stated = landed.join(exams, on="digest")
     best = pl.col("object_rank") == pl.col("object_rank").min()
-    disputed = pl.any_horizontal([pl.col(name).filter(best).drop_nulls().n_unique() > 1 for name in _FIGURES])
+    in_header = pl.col("object_class") == "header"
+    # All images of one acquisition are one statement.
+    statement = pl.when(in_header).then(pl.lit("header")).otherwise(pl.col("object_uid"))
+    by_slice = (in_header & (pl.col("event_kind") == "ct")).all()
+    slices = pl.col("ctdivol_mgy").drop_nulls().unique()
+    disputed = ~by_slice & pl.any_horizontal([pl.col(name).filter(best).drop_nulls().n_unique() > 1 for name in DOSE_FIGURES])
     facts = stated.group_by("event_uid").agg(
-        pl.col("object_uid").n_unique().cast(pl.Int32).alias("objects"),
+        statement.n_unique().cast(pl.Int32).alias("objects"),
         disputed.alias("is_disputed"),
+        pl.when(by_slice & (slices.len() > 1)).then(slices.sort().mean().round(_DECIMALS)).alias("mean_over_slices"),
         pl.col("exam_key").min().alias("own_exam"),
     )
     winners = stated.sort(
@@ -47,7 +53,14 @@ def irradiation_events(landed: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFr
         pl.col("object_uid").fill_null(""),
         "digest",
     ).unique("event_uid", keep="first", maintain_order=True)
-    joined = winners.join(facts, on="event_uid").with_columns(pl.col("own_exam").alias("exam_key"))
+    joined = winners.join(facts, on="event_uid").with_columns(
+        pl.col("own_exam").alias("exam_key"),
+        pl.coalesce("mean_over_slices", "ctdivol_mgy").alias("ctdivol_mgy"),
+        pl.when(pl.col("mean_over_slices").is_not_null())
+        .then(pl.concat_list(pl.col("flags").fill_null([]), pl.lit("ctdivol_mgy: mean of the values of the slices")))
+        .otherwise(pl.col("flags"))
+        .alias("flags"),
+    )
     reported = pl.col("event_kind").replace_strict(naturals.REPORTED_MODALITY, default=None, return_dtype=pl.Utf8)
     return joined.with_columns(
         key_column("event", joined["event_uid"]).alias("event_key"),
@@ -233,6 +246,3 @@ def _headline(doses: pl.DataFrame) -> pl.DataFrame:
         flags=pl.when(flags != "").then(flags),
     ).drop("_summed", "_stated")
 
-
-EVENT_NAMES = tuple(column.name for column in EVENT_COLUMNS)
-TOTAL_NAMES = tuple(column.name for column in TOTAL_COLUMNS)

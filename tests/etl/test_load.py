@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import polars as pl
@@ -204,3 +206,25 @@ def test_memory_and_rows_of_one_large_file_are_read_in_batches(load: Load, home:
     outcome = load(big)
     assert outcome.total("accepted") == 4500
     assert star_of(home).text("SELECT count(*) AS n FROM fact_exam")["n"][0] == 4500
+
+
+class _Breaking(Executor):
+    """An executor whose workers die at once, as a poison file makes them."""
+
+    def submit(self, *_: object, **__: object) -> Future[object]:  # type: ignore[override]
+        future: Future[object] = Future()
+        future.set_exception(BrokenProcessPool("a worker died"))
+        return future
+
+
+def test_dead_workers_cost_no_file(home: DataHome, settings: Settings, tmp_path: Path) -> None:
+    folder = _messages(tmp_path / "in")
+    outcome = Loader(home, settings).load([folder], executor=_Breaking())
+    assert (outcome.total("accepted"), outcome.total("rejected")) == (3, 0)
+
+
+def test_any_executor_reads(home: DataHome, settings: Settings, tmp_path: Path) -> None:
+    """The seam for a cluster: anything with `submit`, here threads."""
+    folder = _messages(tmp_path / "in")
+    with ThreadPoolExecutor(2) as threads:
+        assert Loader(home, settings).load([folder], executor=threads).total("accepted") == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CTE, Select, and_, func, literal_column, select
+from sqlalchemy import CTE, Select, and_, case, func, literal_column, select
 
 from warehouse.filters import Filters, site_clause
 from warehouse.measures.measure import Measure, over_exams, percentile
@@ -96,10 +96,9 @@ def _utilization(filters: Filters, scope: Scope, by: Sequence[str]) -> Select[An
         raise ValueError(f"scanner_utilization cannot be split by {', '.join(unknown)}; it can by {', '.join(ways)}")
     columns = [ways[name].label(name) for name in by]
     minutes = func.sum(span.closes_minute - span.opens_minute)
-    value = func.least(
-        literal_column("100.0"),
-        literal_column("100.0") * func.sum(func.coalesce(used.c.used, literal_column("0.0"))) / func.nullif(minutes, 0),
-    )
+    percent = literal_column("100.0") * func.sum(func.coalesce(used.c.used, literal_column("0.0"))) / minutes
+    # LEAST passes over null, so days without staffed minutes are told apart first.
+    value = case((minutes > 0, func.least(literal_column("100.0"), percent)))
     source = (
         staffed.join(date, date.c.date_key == span.date_key)
         .join(dim_site, dim_site.c.site_key == span.site_key)
