@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-START_SECONDS = 900
+START_SECONDS = 600
 """The first start makes the demo hospital."""
 DESKTOP, PHONE = (1440, 900), (390, 844)
 
@@ -85,9 +85,10 @@ def take(browser: Browser, address: str, shot: Shot) -> None:
     page.goto("/login")
     page.click(f'button[value="{shot.person}"]')
     page.goto(shot.path)
+    page.locator(".slot .card:not(.waiting), .slot .kpis").first.wait_for(timeout=60_000)
+    expect(page.locator(".card.waiting")).to_have_count(0, timeout=60_000)
     page.wait_for_load_state("networkidle")
-    page.wait_for_function("!document.querySelector('.card.waiting, .skeleton')", timeout=60_000)
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1500)  # figures draw after their data came
     page.screenshot(path=PICTURES / f"{shot.name}.png")
     context.close()
 

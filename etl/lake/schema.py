@@ -35,7 +35,7 @@ COMMON: tuple[LandingColumn, ...] = (
     LandingColumn(
         "digest",
         pl.Utf8,
-        "Identity of the row: hash of table, input digest and position; of a series fragment, of its instances' digests.",
+        "Identity of the row: hash of table, input digest and position inside the input; of a series fragment, of its instances' digests.",
     ),
     LandingColumn("input_digest", pl.Utf8, "Hash of the bytes of the input (file, message, table row) that gave it."),
     LandingColumn("source", pl.Utf8, "Kind of source: dicom, rdsr, hl7, extract, …"),
