@@ -31,7 +31,7 @@ check: $(STAMP) ## check format, lint, types, import rules, spelling, dead code,
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/codespell
-	$(VENV)/bin/vulture
+	$(PYTHON) scripts/dead_code.py
 	$(PYTHON) scripts/check_migrations.py
 	$(PYTHON) scripts/make_docs.py --check
 

@@ -18,7 +18,7 @@ if [ ! -e "$demo/ready" ]; then
     rm -rf "$demo"
     mkdir -p "$demo"
     touch "$demo/.made-by-demo"
-    $python -m etl demo --out "$demo" --seed 7 --scale 0.1 >&2
+    $python -m etl demo --out "$demo" --seed 7 --scale 0.08 >&2
     touch "$demo/ready"
 fi
 export ISOCENTER_CONFIG="$demo/isocenter.toml"

@@ -326,9 +326,9 @@ fact_exam = _table(
         low=0,
     ),
     _column(
-        "occupied_minutes",
+        "room_minutes",
         Double,
-        "Its part of the scanner's time: machine minutes divided among the exams of one acquisition.",
+        "Modelled time in the room: machine minutes and the configured patient change, divided among the exams of one acquisition.",
         unit="min",
         low=0,
     ),

@@ -23,15 +23,15 @@ from etl.sources.contract import Verdict
 from settings import Settings, load_settings
 from state.home import DataHome
 
-DAYS = 430
+DAYS = 400
 """A year with the weeks before it, so that every figure has a year to be compared with."""
-FILE_DAYS = 3
+FILE_DAYS = 2
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for configuration, files and truth")
     parser.add_argument("--seed", type=int, default=7, help="another seed, another hospital and other planted stories (default 7)")
-    parser.add_argument("--scale", type=float, default=0.1, help="1 is a network with 630,000 exams a year (default 0.1)")
+    parser.add_argument("--scale", type=float, default=0.08, help="1 is a network with 630,000 exams a year (default 0.08)")
     parser.add_argument("--until", type=date.fromisoformat, default=datetime.now(UTC).date(), metavar="YYYY-MM-DD", help="the day on which it ends, at midnight UTC (default today)")
     parser.add_argument("--days", type=int, default=DAYS, help=f"length of the history (default {DAYS})")
     parser.add_argument("--file-days", type=int, default=FILE_DAYS, help=f"last days that come as files (default {FILE_DAYS})")

@@ -39,7 +39,9 @@ def irradiation_events(landed: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFr
     statement = pl.when(in_header).then(pl.lit("header")).otherwise(pl.col("object_uid"))
     by_slice = (in_header & (pl.col("event_kind") == "ct")).all()
     slices = pl.col("ctdivol_mgy").drop_nulls().unique()
-    disputed = ~by_slice & pl.any_horizontal([pl.col(name).filter(best).drop_nulls().n_unique() > 1 for name in DOSE_FIGURES])
+    disputed = ~by_slice & pl.any_horizontal(
+        [pl.col(name).filter(best).drop_nulls().n_unique() > 1 for name in DOSE_FIGURES]
+    )
     facts = stated.group_by("event_uid").agg(
         statement.n_unique().cast(pl.Int32).alias("objects"),
         disputed.alias("is_disputed"),
@@ -245,4 +247,3 @@ def _headline(doses: pl.DataFrame) -> pl.DataFrame:
         difference=difference,
         flags=pl.when(flags != "").then(flags),
     ).drop("_summed", "_stated")
-

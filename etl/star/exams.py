@@ -211,15 +211,23 @@ def fact_exam(
         joined_exams(said, imaged, with_dose)
         .join(times, on="exam_key", how="left")
         .join(
-            machine.select("exam_key", "machine_started_at", "machine_ended_at", "machine_minutes", "occupied_minutes"),
+            machine.select("exam_key", "machine_started_at", "machine_ended_at", "machine_minutes", "sharers"),
             on="exam_key",
             how="left",
         )
         .join(state, on="exam_key", how="left")
     )
-    exams = _described(exams, survivors)
+    exams = _with_room_time(_described(exams, survivors), settings)
     exams = _localised(exams, settings)
     return _flagged(exams)
+
+
+def _with_room_time(exams: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Acquisition and the modelled patient change of each exam, shared where one acquisition serves several exams."""
+    change = pl.col("modality").replace_strict(
+        settings.utilization.change_minutes, default=0.0, return_dtype=pl.Float64
+    )
+    return exams.with_columns(room_minutes=(pl.col("machine_minutes") + change) / pl.col("sharers"))
 
 
 def joined_exams(said: pl.DataFrame, imaged: pl.DataFrame, with_dose: pl.DataFrame) -> pl.DataFrame:

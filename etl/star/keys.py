@@ -6,6 +6,7 @@ from base64 import b32encode
 from functools import lru_cache
 from hashlib import blake2b
 
+import numpy as np
 import polars as pl
 
 
@@ -16,14 +17,16 @@ def key64(kind: str, text: str) -> int:
 
 
 def key_column(kind: str, column: pl.Series) -> pl.Series:
-    """Keys of a text column; null stays null. Each distinct text is hashed once."""
+    """Keys of a text column, as `key64` gives them; null stays null. Each distinct text is hashed once."""
     distinct = column.drop_nulls().unique()
-    keys = {text: key64(kind, text) for text in distinct}
-    return (
-        column.replace_strict(keys, default=None, return_dtype=pl.Int64)
-        if keys
-        else pl.Series(column.name, [None] * len(column), dtype=pl.Int64)
+    start = f"{kind}:".encode()
+    digests = b"".join([blake2b(start + text.encode(), digest_size=8).digest() for text in distinct])
+    hashes = np.frombuffer(digests, dtype=">u8").astype(np.uint64) >> 1
+    keys = pl.DataFrame(
+        {"text": distinct, "key": np.maximum(hashes, 1).astype(np.int64)}, {"text": pl.Utf8, "key": pl.Int64}
     )
+    texts = pl.DataFrame({"text": column}, {"text": pl.Utf8})
+    return texts.join(keys, on="text", how="left", maintain_order="left")["key"].alias(column.name)
 
 
 def with_key(frame: pl.DataFrame, kind: str, column: str, key: str) -> pl.DataFrame:

@@ -62,8 +62,7 @@ def machine_time(series: pl.DataFrame) -> pl.DataFrame:
     Overlapping series (biplane, PET/CT) count once; the first group of series without a gap of over two hours is the exam.
 
     Returns:
-        `exam_key`, `machine_started_at`, `machine_ended_at`, `machine_minutes`, `occupied_minutes` (divided among the exams
-        of the same series), with `times_from`, `digest`, `file`, `source_name` and `run_id` of the first and last series.
+        `exam_key`, `machine_started_at`, `machine_ended_at`, `machine_minutes`, `sharers` (exams of the same series), with `times_from`, `digest`, `file`, `source_name` and `run_id` of the first and last series.
     """
     shared = series.group_by("series_uid").agg(pl.col("exam_key").n_unique().alias("sharers"))
     acquired = series.filter(pl.col("is_acquired") & pl.col("started_at").is_not_null()).join(shared, on="series_uid")
@@ -90,11 +89,7 @@ def machine_time(series: pl.DataFrame) -> pl.DataFrame:
     minutes = (pl.col("machine_ended_at") - pl.col("machine_started_at")).dt.total_microseconds() / 60e6 - pl.col(
         "pauses"
     )
-    return (
-        whole.with_columns(machine_minutes=minutes)
-        .with_columns(occupied_minutes=pl.col("machine_minutes") / pl.col("sharers"))
-        .drop("pauses", "sharers")
-    )
+    return whole.with_columns(machine_minutes=minutes).drop("pauses")
 
 
 _LINEAGE = ("times_from", "digest", "file", "source_name", "run_id")

@@ -135,7 +135,7 @@ def test_group_case_counts_exams_twice_and_the_scanner_once(exams: Any, tmp_path
     found = exams(tmp_path / "in")
     assert found.height == 2
     assert found["machine_minutes"].to_list() == [12.0, 12.0]
-    assert found["occupied_minutes"].sum() == 12.0
+    assert found["room_minutes"].sum() == 12.0 + 7.0  # the configured change of a CT, once
 
 
 def test_order_that_comes_later_attaches_to_the_images(exams: Any, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_phantom_is_loaded_marked_and_left_out_of_measures(exams: Any, tmp_path:
 
 
 def test_utilization_is_worked_by_hand(exams: Any, tmp_path: Path) -> None:
-    """Tuesday 10 March, staffed 08:00–18:00 (600 min): 09:00–09:30 counts whole, 17:50–18:10 for ten minutes: 40/600."""
+    """Tuesday 10 March, staffed 08:00–18:00 (600 min): 09:00–09:30 and 7 min of change count whole, 17:50–18:10 for ten minutes: 47/600."""
     from datetime import date
 
     from warehouse import measures
@@ -256,7 +256,7 @@ def test_utilization_is_worked_by_hand(exams: Any, tmp_path: Path) -> None:
     exams(tmp_path / "in")
     day = Filters(start=date(2026, 3, 10), end=date(2026, 3, 10))
     value, n = measures.number(star_of(exams.home), "scanner_utilization", day, EVERYTHING)
-    assert value == pytest.approx(100 * 40 / 600)
+    assert value == pytest.approx(100 * 47 / 600)
     assert n == 2
     sunday = Filters(start=date(2026, 3, 15), end=date(2026, 3, 15))
     assert measures.number(star_of(exams.home), "scanner_utilization", sunday, EVERYTHING)[0] is None

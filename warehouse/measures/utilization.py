@@ -62,13 +62,13 @@ def _staffed(filters: Filters, scope: Scope) -> CTE:
 
 
 def _utilization(filters: Filters, scope: Scope, by: Sequence[str]) -> Select[Any]:
-    """Occupied minutes inside staffed spans over all staffed minutes; a device-day without exams counts with zero."""
+    """Room minutes inside staffed spans over all staffed minutes; a device-day without exams counts with zero."""
     staffed = _staffed(filters, scope)
     span = staffed.c
     start = _exam.local_start_minute
     inside = func.greatest(
         literal_column("0.0"),
-        func.least(start + _exam.occupied_minutes, span.closes_minute) - func.greatest(start, span.opens_minute),
+        func.least(start + _exam.room_minutes, span.closes_minute) - func.greatest(start, span.opens_minute),
     )
     used = (
         select(span.device_id, span.day, span.opens_minute, func.sum(inside).label("used"), func.count().label("exams"))
@@ -77,7 +77,7 @@ def _utilization(filters: Filters, scope: Scope, by: Sequence[str]) -> Select[An
                 fact_exam, and_(_exam.device_key == dim_device.c.device_key, _exam.local_day == span.day)
             )
         )
-        .where(filters.clauses(fact_exam, scope), _exam.occupied_minutes.is_not(None))
+        .where(filters.clauses(fact_exam, scope), _exam.room_minutes.is_not(None))
         .group_by(span.device_id, span.day, span.opens_minute)
         .cte("used")
     )
@@ -124,9 +124,10 @@ MEASURES = (
         "Scanner utilization",
         "%",
         "neither",
-        "Minutes in which a scanner acquired, inside staffed hours, divided by its staffed minutes. Overlapping exams count once.",
-        "First and last acquisition of image headers; staffed hours of the configuration.",
-        "Time outside staffed hours; devices and weekdays without staffed hours; positioning and room change (headers do not show them).",
+        "Minutes of acquisition and of a configured patient change after it, inside staffed hours, divided by the scanner's staffed minutes. "
+        "An acquisition that serves several exams counts once.",
+        "First and last acquisition of image headers; staffed hours and change_minutes of the configuration (a model).",
+        "Time outside staffed hours; devices and weekdays without staffed hours.",
         _utilization,
         minimum_n=20,
         notes="Downtime is not taken out of the staffed hours yet.",

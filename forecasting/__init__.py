@@ -1,0 +1,1 @@
+"""Demand forecasts will live here: series, models, backtests and capacity, over the measures of `warehouse`."""
