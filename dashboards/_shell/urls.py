@@ -1,0 +1,53 @@
+"""Every link of the pages, made here and nowhere else."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+from warehouse.filters import Filters
+
+EXECUTIVE = "/"
+UTILIZATION = "/utilization"
+TURNAROUND = "/turnaround"
+DOSE = "/dose"
+DOSE_EVENT = "/dose/event"
+DATA = "/data"
+EXAMS = "/exams"
+EXAM = "/exam"
+EXPORT = "/export/"
+
+
+def page(path: str, filters: Filters | None = None, **more: str) -> str:
+    """A page with these filters; `more` is what the page reads besides."""
+    return with_query(path, filters.to_query() if filters else "", **more)
+
+
+def with_query(path: str, query: str, **more: str) -> str:
+    """A page with a query as it stands in the address, and more."""
+    text = "&".join(part for part in (query, urlencode(more, safe=",")) if part)
+    return f"{path}?{text}" if text else path
+
+
+def exams(filters: Filters, **more: str) -> str:
+    """The exams behind what the filters keep."""
+    return page(EXAMS, filters, **more)
+
+
+def exam(exam_key: int) -> str:
+    """One exam in full."""
+    return f"{EXAM}?exam={exam_key}"
+
+
+def dose_event(event_key: int) -> str:
+    """One irradiation event in full."""
+    return f"{DOSE_EVENT}?event={event_key}"
+
+
+def export(section: str, query: str) -> str:
+    """The table of a chart as a CSV file."""
+    return with_query(f"{EXPORT}{quote(section)}.csv", query)
+
+
+def icon(name: str) -> str:
+    """An icon of the assets."""
+    return f"/assets/icons/{name}.svg"

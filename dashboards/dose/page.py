@@ -1,0 +1,241 @@
+"""Layout and sections of the dose page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash
+import polars as pl
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards._shell import charts, numbers, urls
+from dashboards._shell.cards import Card, Empty
+from dashboards._shell.filter_bar import choice
+from dashboards._shell.kpi import kpi, kpi_card
+from dashboards._shell.layout import page
+from dashboards._shell.reading import Reading
+from dashboards._shell.sections import Drawn, section, slot
+from dashboards._shell.tables import Column, Table
+from dashboards._shell.weekly import from_frame, statement, weekly, weekly_filters
+from dashboards.dose import figures
+from dashboards.dose.queries import QUANTITIES, Quantity, highest_events, spread_by_protocol_and_device
+from warehouse.measures import measure
+
+HEADLINES = ("dose_capture_share", "dlp_p50", "dap_p50", "agd_p50")
+FIRST = "dlp"
+MOST_BOXES = 22
+FEW = 20
+LEAST_SHIFT = 0.10
+"""Change of a protocol's median that is worth saying, as a share."""
+
+dash.register_page(
+    __name__, path=urls.DOSE, name="Dose", title="Dose – Isocenter", order=3, icon="radioactive", permission="view_dose"
+)
+
+
+def layout(**query: str) -> Component:
+    """The page with the choices of the address."""
+    content = [
+        slot("dose.headlines", height=140, is_wide=True), slot("dose.spread", height=560, is_wide=True), slot("dose.trend"), slot("dose.moved"), slot("dose.highest", height=480, is_wide=True),
+    ]  # fmt: skip
+    return page(
+        "Dose",
+        urls.DOSE,
+        query,
+        content,
+        intro="Dose quantities as the devices state them, each exposure counted once. None of them is the dose of a patient's organs.",
+    )
+
+
+@section("dose.headlines")
+def headlines(reading: Reading) -> Drawn:
+    """The headline cards."""
+    return html.Div([kpi_card(kpi(reading, name), reading) for name in HEADLINES], className="kpis")
+
+
+@section("dose.spread")
+def spread(reading: Reading) -> Drawn:
+    """How the chosen quantity spreads by protocol and scanner."""
+    quantity, controls = _chosen(reading)
+    rows = spread_rows(reading, quantity)
+    if not rows:
+        return Empty(
+            f"{quantity.title} by protocol and scanner",
+            f"No {quantity.of} with this quantity: {reading.sentence}.",
+            is_wide=True,
+            controls=controls,
+        )
+    shown = sorted(rows[:MOST_BOXES], key=lambda row: (-row["protocol_median"], row["protocol"], -row["q2"]))
+    columns = (
+        Column("protocol_name", "Protocol"), Column("device_name", "Scanner"), Column("n", quantity.of.capitalize(), "number"),
+        *[Column(f"q{index}", title, "number", quantity.unit) for index, title in enumerate(("5th percentile", "25th percentile", "Median", "75th percentile", "95th percentile"))],
+    )  # fmt: skip
+    note = f"Box: middle half with the median; whiskers: 5th to 95th percentile. Grey: fewer than {FEW}. " + (
+        f"The {len(shown)} groups with most {quantity.of}; the table has all {len(rows)}."
+        if len(rows) > len(shown)
+        else ""
+    )
+    return Card(
+        spread_title(rows, quantity), f"{quantity.title} by protocol and scanner, {quantity.unit}", _table(columns, pl.DataFrame(rows, infer_schema_length=None), reading), figures.protocol_boxes(shown, quantity.unit, reading.look),
+        (measure(quantity.measure),), note, exams=urls.exams(reading.filters, dose="1"), is_wide=True, controls=controls,
+    )  # fmt: skip
+
+
+@section("dose.trend")
+def trend(reading: Reading) -> Drawn:
+    """The weekly median of the chosen quantity with its limits."""
+    quantity, _ = _chosen(reading)
+    found = weekly(reading, quantity.measure)
+    if not found.weeks:
+        return Empty(found.measure.title, f"No full week with data: {reading.sentence}.")
+    columns = (
+        Column("week", "Week from", "day"),
+        Column("value", "Median", "number", found.measure.unit),
+        Column("n", quantity.of.capitalize(), "number"),
+        Column("variation", "Rule"),
+    )
+    return Card(
+        f"{found.measure.title}: {statement(found)}", f"Weekly median, mean and natural process limits, {quantity.unit}", Table(columns, found.frame(), reading.scope.small_count), charts.xmr(found, reading.look),
+        (found.measure,), note="A median over all protocols also moves when the mix of protocols does: the table beside it goes by protocol and scanner.", period=found.period, exams=urls.exams(reading.filters, dose="1"),
+    )  # fmt: skip
+
+
+@section("dose.moved")
+def moved(reading: Reading) -> Drawn:
+    """Protocols on one scanner whose weekly median left its usual level."""
+    quantity, _ = _chosen(reading)
+    rows = moved_rows(reading, quantity)
+    if not rows:
+        text = html.P(
+            f"No protocol on a scanner left its usual level of {quantity.title} by {100 * LEAST_SHIFT:.0f} % or more over the last 52 weeks.",
+            className="subtitle",
+        )
+        return html.Section([html.H2("No protocol moved"), text], className="card")
+    first = rows[0]
+    title = f"{first['protocol']} on {first['device']}: {'up' if first['change'] > 0 else 'down'} {abs(first['change']):.0f} % since {numbers.day(first['since'])}"
+    columns = (
+        Column("protocol", "Protocol"), Column("device", "Scanner"), Column("since", "Since", "day"), Column("before", "Before", "number", quantity.unit), Column("after", "After", "number", quantity.unit),
+        Column("change", "Change", "number", "%", 0),
+    )  # fmt: skip
+    formula = "Weekly median of each protocol on each scanner, judged by the process-behaviour rules; before and after are means of the weeks before and since the special cause began."
+    return Card(
+        title,
+        f"Protocols whose weekly median of {quantity.title} left its usual level",
+        _table(columns, pl.DataFrame(rows), reading),
+        None,
+        (measure(quantity.measure),),
+        formula=formula,
+        period="last 52 weeks",
+        rows_shown=8,
+    )
+
+
+@section("dose.highest")
+def highest(reading: Reading) -> Drawn:
+    """The highest events, each leading to all its figures."""
+    quantity, _ = _chosen(reading)
+    if not reading.may("see_exam_rows") or not reading.scope.rows:
+        return html.Section(
+            [
+                html.H2("Highest events"),
+                html.P("Single events are open to roles that may see exam rows.", className="subtitle"),
+            ],
+            className="card wide",
+        )
+    frame = highest_events(reading, quantity)
+    if frame.is_empty():
+        return Empty("Highest events", f"No event with this quantity: {reading.sentence}.", is_wide=True)
+    columns = (
+        Column("started_at", "Started", "moment", link=lambda row: urls.dose_event(row["event_key"])), Column("value", quantity.title, "number", quantity.unit), Column("protocol_name", "Protocol"), Column("device_name", "Scanner"),
+        Column("site_name", "Site"), Column("exam_id", "Exam", link=lambda row: urls.exam(row["exam_key"])), Column("flags", "Doubts"),
+    )  # fmt: skip
+    top = frame.row(0, named=True)
+    title = f"Highest event: {numbers.shown(top['value'], quantity.unit)}, {top['protocol_name'] or 'protocol unknown'} on {top['device_name'] or 'an unknown scanner'}"
+    return Card(
+        title,
+        f"The {frame.height} events with the most {quantity.title}, {quantity.unit}",
+        _table(columns, frame, reading),
+        None,
+        (),
+        formula="Single events in order of the stated figure; implausible figures stand aside and are not in it.",
+        is_wide=True,
+        rows_shown=10,
+    )
+
+
+def spread_rows(reading: Reading, quantity: Quantity) -> list[dict[str, Any]]:
+    """Quantiles with names; groups below the small count left out; each with the median of its protocol's scanners."""
+    frame = spread_by_protocol_and_device(reading, quantity).filter(pl.col("n") >= max(reading.scope.small_count, 2))
+    frame = frame.with_columns(
+        protocol_median=(pl.col("q2") * pl.col("n")).sum().over("protocol") / pl.col("n").sum().over("protocol")
+    )
+    names = reading.names
+    rows = []
+    for row in frame.iter_rows(named=True):
+        protocol, device = (
+            names.protocols.get(str(row["protocol"]), "Protocol unknown"),
+            names.devices.get(row["device"], row["device"] or "Scanner unknown"),
+        )
+        rows.append(row | {"protocol": str(row["protocol"]), "protocol_name": protocol, "device_name": device})
+    return rows
+
+
+def spread_title(rows: list[dict[str, Any]], quantity: Quantity) -> str:
+    """The group farthest above the other scanners of its protocol, where there is one."""
+    best: tuple[float, str] | None = None
+    for row in rows:
+        others = [
+            other for other in rows if other["protocol"] == row["protocol"] and other is not row and other["n"] >= FEW
+        ]
+        if row["n"] >= FEW and others:
+            usual = sum(other["q2"] * other["n"] for other in others) / sum(other["n"] for other in others)
+            gap = 100 * (row["q2"] / usual - 1) if usual else 0.0
+            if gap >= 100 * LEAST_SHIFT and (best is None or gap > best[0]):
+                best = (gap, f"{row['protocol_name']} on {row['device_name']} is {gap:.0f} % above its other scanners")
+    return best[1] if best else f"{quantity.title}: no scanner stands out within a protocol"
+
+
+def moved_rows(reading: Reading, quantity: Quantity) -> list[dict[str, Any]]:
+    """Protocols on a scanner with a lasting special cause, the greatest change first."""
+    span = weekly_filters(reading.filters)
+    frame = reading.frame(quantity.measure, "protocol", "device", "week", filters=span)
+    rows = []
+    for (protocol, device), part in (
+        frame.filter(pl.col("protocol") != 0).partition_by("protocol", "device", as_dict=True).items()
+    ):
+        found = from_frame(part, quantity.measure, span)
+        levels = found.level_since()
+        if found.behaviour.trial or levels is None or found.since is None or sum(n or 0 for n in found.n) < 3 * FEW:
+            continue
+        change = 100 * (levels[1] / levels[0] - 1)
+        if abs(change) >= 100 * LEAST_SHIFT and len(found.weeks) - (found.behaviour.since or 0) >= 2:
+            rows.append(
+                {
+                    "protocol": reading.names.protocols.get(str(protocol), str(protocol)),
+                    "device": reading.names.devices.get(str(device), str(device)),
+                    "since": found.since,
+                    "before": levels[0],
+                    "after": levels[1],
+                    "change": change,
+                }
+            )
+    return sorted(rows, key=lambda row: -abs(row["change"]))
+
+
+def _chosen(reading: Reading) -> tuple[Quantity, tuple[Component, ...]]:
+    name = reading.extra.get("measure", FIRST)
+    quantity = QUANTITIES.get(name, QUANTITIES[FIRST])
+    return quantity, (
+        choice(
+            "measure",
+            "Quantity",
+            [(each.name, f"{each.title}, {each.unit}") for each in QUANTITIES.values()],
+            quantity.name,
+            FIRST,
+        ),
+    )
+
+
+def _table(columns: tuple[Column, ...], frame: pl.DataFrame, reading: Reading) -> Table:
+    return Table(columns, frame, reading.scope.small_count, reading.zone)

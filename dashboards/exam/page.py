@@ -1,0 +1,194 @@
+"""One exam: its life, and for each value the message, file and field that gave it."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dash
+import polars as pl
+from dash import html
+from dash.development.base_component import Component
+
+from dashboards._shell import numbers, urls
+from dashboards._shell.cards import Card
+from dashboards._shell.freshness import SOURCE_NAMES
+from dashboards._shell.layout import message, page
+from dashboards._shell.reading import PATIENT_CLASSES, PRIORITIES, Reading
+from dashboards._shell.sections import Drawn, section, slot
+from dashboards._shell.tables import Column, Table, definition_table
+from dashboards.exam.queries import exam_parts, one_exam
+from warehouse.schema import MILESTONES, fact_exam_event, fact_irradiation_event, fact_series
+
+STEPS = {
+    "ordered": "Ordered", "scheduled_for": "Planned for", "arrived": "Arrived", "started": "Exam started", "ended": "Exam ended", "read_started": "Reading began", "prelim": "Preliminary report", "final": "Final report",
+    "charged": "Charged", "cancelled": "Cancelled",
+}  # fmt: skip
+CONFIDENCE = {
+    "coarse": "known to the day or hour only",
+    "doubtful": "doubtful: order of times or clock",
+    "probable": "matched by a fall-back",
+}
+
+dash.register_page(__name__, path=urls.EXAM, name="Exam", title="Exam – Isocenter", permission="see_exam_rows")
+
+
+def layout(**query: str) -> Component:
+    """The page of the exam that the address names."""
+    content = [
+        slot("exam.life", height=420),
+        slot("exam.facts", height=420),
+        slot("exam.events", height=360, is_wide=True),
+        slot("exam.dose", height=160, is_wide=True),
+        slot("exam.series", height=160, is_wide=True),
+    ]
+    return page("Exam", urls.EXAMS, query, content, has_filters=False)
+
+
+@section("exam.life")
+def life(reading: Reading) -> Drawn:
+    """The milestones in time, each with where it comes from."""
+    exam = _exam(reading)
+    if exam is None:
+        return message(
+            "No such exam", "The address names no exam that your role and sites open.", urls.EXAMS, "To the exams"
+        )
+    zone = ZoneInfo(exam["time_zone"] or "UTC")
+    steps = sorted((exam[f"{name}_at"], name) for name in MILESTONES if exam[f"{name}_at"] is not None)
+    items, before = [], None
+    for at, name in steps:
+        gap = (
+            f"{numbers.duration((at - before).total_seconds() / 60)} later"
+            if before is not None and at > before
+            else ""
+        )
+        source = SOURCE_NAMES.get(exam[f"{name}_source"] or "", exam[f"{name}_source"] or "")
+        doubt = CONFIDENCE.get(exam[f"{name}_confidence"] or "", "")
+        origin = " · ".join(part for part in (gap, f"from {source}" if source else "", doubt) if part)
+        items.append(
+            html.Li(
+                [
+                    html.Time(numbers.moment(at, zone), dateTime=at.isoformat()),
+                    html.Div([html.Span(STEPS[name], className="step"), html.Div(origin, className="origin")]),
+                ]
+            )
+        )
+        before = at
+    body = (
+        html.Ol(items, className="timeline")
+        if items
+        else html.P("No milestone of this exam is known.", className="subtitle")
+    )
+    return html.Section(
+        [
+            html.H2(f"Exam {exam['exam_id']}: {exam['state'].replace('_', ' ')}"),
+            html.P(f"Milestones on the clock of {exam['site_name']}", className="subtitle"),
+            body,
+        ],
+        className="card",
+    )
+
+
+@section("exam.facts")
+def facts(reading: Reading) -> Drawn:
+    """What is known of the exam besides its times."""
+    exam = _exam(reading)
+    if exam is None:
+        return html.Div()
+    pairs: list[tuple[str, Any]] = [
+        ("Procedure", _joined(exam["procedure_text"], exam["procedure_code"])), ("Modality", exam["modality"] or numbers.NOTHING), ("Protocol", exam["protocol_name"] or numbers.NOTHING), ("Site", exam["site_name"]),
+        ("Scanner", _joined(exam["device_name"], exam["model"], f"software {exam['software']}" if exam["software"] else None)), ("Class, priority", _joined(PATIENT_CLASSES.get(exam["patient_class"] or ""), PRIORITIES.get(exam["priority"] or ""))),
+        ("Department", exam["department_name"] or numbers.NOTHING), ("Patient", _joined(f"{exam['age_years']:.0f} years" if exam["age_years"] is not None else None, exam["sex"])),
+        ("On the scanner", numbers.shown(exam["machine_minutes"], "min")), ("Images", f"{numbers.count(exam['instances'])} in {exam['series']} series, {numbers.size(exam['bytes'])}"),
+        ("Known from", ", ".join(words for key, words in (("has_order", "order"), ("has_images", "images"), ("has_dose_report", "dose"), ("has_charge", "charge")) if exam[key]) or numbers.NOTHING),
+        ("Joined by", exam["match_rule"]), ("Addenda", exam["addenda"]), ("Doubts", exam["flags"] or "none"),
+    ]  # fmt: skip
+    return html.Section(
+        [html.H2("What is known"), definition_table(pairs, "What is known of the exam")], className="card"
+    )
+
+
+@section("exam.events")
+def events(reading: Reading) -> Drawn:
+    """Every time that a source gave for a step, chosen or passed over."""
+    exam = _exam(reading)
+    if exam is None:
+        return html.Div()
+    frame = exam_parts(reading, fact_exam_event, exam["exam_key"])
+    passed = frame.height - int(frame["is_chosen"].sum())
+    shown = frame.with_columns(
+        step=pl.col("event").str.replace_all("_", " "),
+        used=pl.when("is_chosen").then(pl.lit("chosen")).otherwise(pl.lit("passed over")),
+        sent_by=pl.col("source").replace(SOURCE_NAMES),
+    )
+    columns = (
+        Column("step", "Step"), Column("event_at", "When", "moment"), Column("used", "Used"), Column("sent_by", "Source"), Column("source_name", "Sender"), Column("file", "File"), Column("position", "Where"), Column("field", "Field"),
+        Column("precision", "Precision"), Column("digest", "Landing row"),
+    )  # fmt: skip
+    table = Table(columns, shown, zone=ZoneInfo(exam["time_zone"] or "UTC"))
+    return Card(
+        f"{frame.height} statements, {passed} passed over",
+        "Each time that a message or object gives for a step of this exam",
+        table,
+        is_wide=True,
+        rows_shown=40,
+        period="one exam",
+        formula="For each step the best source counts; the others stay here.",
+    )
+
+
+@section("exam.dose")
+def dose(reading: Reading) -> Drawn:
+    """The exposures of the exam."""
+    exam = _exam(reading)
+    frame = (
+        exam_parts(reading, fact_irradiation_event, exam["exam_key"])
+        if exam and reading.may("view_dose")
+        else pl.DataFrame()
+    )
+    if frame.is_empty():
+        return html.Div()
+    columns = (
+        Column("started_at", "Started", "moment", link=lambda row: urls.dose_event(row["event_key"])), Column("event_kind", "Kind"), Column("acquisition_protocol", "Protocol"), Column("ctdivol_mgy", "CTDIvol", "number", "mGy"),
+        Column("ctdi_phantom", "Phantom"), Column("dlp_mgycm", "DLP", "number", "mGy·cm"), Column("dap_gycm2", "DAP", "number", "Gy·cm²"), Column("agd_mgy", "AGD", "number", "mGy"), Column("activity_mbq", "Activity", "number", "MBq"), Column("object_class", "From"), Column("file", "File"),
+    )  # fmt: skip
+    used = tuple(column for column in columns if column.kind != "number" or frame[column.name].is_not_null().any())
+    return Card(
+        f"{frame.height} irradiation events",
+        "Each exposure once, with the object that its figures come from",
+        Table(used, frame, zone=ZoneInfo((exam or {}).get("time_zone") or "UTC")),
+        is_wide=True,
+        rows_shown=40,
+        period="one exam",
+        formula="As stated by the objects.",
+    )
+
+
+@section("exam.series")
+def series(reading: Reading) -> Drawn:
+    """The image series of the exam."""
+    exam = _exam(reading)
+    frame = exam_parts(reading, fact_series, exam["exam_key"]) if exam else pl.DataFrame()
+    if frame.is_empty():
+        return html.Div()
+    columns = (
+        Column("series_text", "Series"), Column("modality", "Modality"), Column("started_at", "From", "moment"), Column("ended_at", "To", "moment"), Column("times_from", "Times from"), Column("instances", "Images", "number"), Column("file", "First file"), Column("series_uid", "Series UID"),
+    )  # fmt: skip
+    return Card(
+        f"{frame.height} image series",
+        "Times of the scanner where it acquired them",
+        Table(columns, frame, zone=ZoneInfo((exam or {}).get("time_zone") or "UTC")),
+        is_wide=True,
+        rows_shown=40,
+        period="one exam",
+        formula="From the headers of the images.",
+    )
+
+
+def _exam(reading: Reading) -> dict[str, Any] | None:
+    key = reading.extra.get("exam", "")
+    return one_exam(reading, int(key)) if key.lstrip("-").isdigit() and reading.scope.rows else None
+
+
+def _joined(*parts: str | None) -> str:
+    return " · ".join(part for part in parts if part) or numbers.NOTHING

@@ -1,0 +1,1 @@
+"""The executive page: headline measures with their variation, what changed, one measure in full."""

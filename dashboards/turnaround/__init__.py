@@ -1,0 +1,1 @@
+"""The turnaround page: how long patients, referrers and reports wait."""

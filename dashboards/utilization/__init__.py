@@ -1,0 +1,1 @@
+"""The utilization page: how scanners and their staffed hours are used."""
