@@ -17,6 +17,8 @@ from etl.sources.contract import Input, Offered, Reject, Verdict, digest_of, sho
 from settings import Limits
 
 _MEMBER_IN_MEMORY = 16 * 1024 * 1024
+_START = 4096
+"""First bytes of a file, by which readers know their own kind."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,11 @@ def open_task(task: FileTask, limits: Limits) -> Iterator[Input | Offered]:
         )
         return
     with path.open("rb") as stream:
-        magic = stream.read(4)
-    if magic == b"PK\x03\x04" or magic == b"PK\x05\x06":
+        start = stream.read(_START)
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         yield from _members(path, name, limits)
     else:
-        yield Input(name, task.size, lambda: path.open("rb"))
+        yield Input(name, task.size, lambda: path.open("rb"), start)
 
 
 def _members(path: Path, name: str, limits: Limits) -> Iterator[Input | Offered]:

@@ -129,7 +129,9 @@ def _column(name: str, values: list[Any], kind: pl.DataType | type[pl.DataType])
         schema={"": pl.Int64, **fields},
     )
     grouped = structs.group_by("", maintain_order=True).agg(pl.struct(list(fields)).alias(name))
-    rows = pl.DataFrame({"": range(len(values)), "given": [value is not None for value in values]}, {"": pl.Int64, "given": pl.Boolean})
+    rows = pl.DataFrame(
+        {"": range(len(values)), "given": [value is not None for value in values]}, {"": pl.Int64, "given": pl.Boolean}
+    )
     joined = rows.join(grouped, on="", how="left", maintain_order="left")
     return joined.select(pl.when("given").then(pl.col(name).fill_null([])).cast(kind).alias(name))[name]
 

@@ -35,6 +35,8 @@ LEAST_POINTS, LEAST_SHARE = 2.0, 0.05
 of exact zeros, whose process limits would make a change of everything."""
 WEIGHTS = {"concern": 1.0, "change": 0.7, "improvement": 0.5}
 """How much each kind counts in the order of findings."""
+LONG_MINUTES = 120
+"""From here on a duration is told in hours."""
 OVER = 0.4
 """How much a change counts that is over, against one that lasts."""
 MOST_SPREADS, MOST_RELATIVE = 6.0, 1.0
@@ -101,11 +103,18 @@ class Finding:
 
 
 def findings(
-    star: Star, as_of: date, scope: Scope, *, permissions: Collection[str] | None = None, limit: int = 10
+    star: Star,
+    as_of: date,
+    scope: Scope,
+    *,
+    filters: Filters | None = None,
+    permissions: Collection[str] | None = None,
+    limit: int = 10,
 ) -> list[Finding]:
     """What changed as of a day, most consequential first.
 
     Args:
+        filters: narrows what is looked at to its sites, modalities and so on; its period plays no part.
         permissions: leaves out measures that belong to a permission outside of these; None leaves out none.
         limit: findings at most.
     """
@@ -115,17 +124,18 @@ def findings(
     found = [
         (watched.topic, names.around(dict(series.place)), finding)
         for watched in allowed
-        for series in weekly(star, watched, end, scope)
+        for series in weekly(star, watched, end, scope, filters)
         if (finding := judged(CATALOGUE[watched.measure], series, names, as_of)) is not None
     ]
     return _told(found)[:limit]
 
 
-def weekly(star: Star, watched: Watched, end: date, scope: Scope) -> Iterator[Series]:
+def weekly(star: Star, watched: Watched, end: date, scope: Scope, narrowed: Filters | None = None) -> Iterator[Series]:
     """The weekly series of a measure in all its splits, the last week beginning on `end` or where it has settled."""
     last = end - timedelta(weeks=watched.settles_in_weeks)
     weeks = [last - timedelta(weeks=back) for back in range(WEEKS - 1, -1, -1)]
-    filters = Filters(start=weeks[0], end=last + timedelta(days=6))
+    first_day, last_day = weeks[0], last + timedelta(days=6)
+    filters = narrowed.over(first_day, last_day) if narrowed else Filters(first_day, last_day)
     for split in watched.splits:
         frame = evaluate(star, watched.measure, filters, scope, by=("week", *split))
         yield from series_of(frame, split, weeks, counts=CATALOGUE[watched.measure].additive)
@@ -188,13 +198,25 @@ def sentence(measure: Measure, where: str, evidence: Evidence, since: date, unti
     way = "above" if evidence.recent > evidence.baseline else "below"
     usual = "range" if evidence.rule == OUTSIDE else "level"
     days = f"since {_day(since, as_of)}" if until is None else f"from {_day(since, as_of)} to {_day(until, as_of)}"
+    figures = f"{_figures(measure, evidence)} {'a week' if measure.additive else measure.unit}".rstrip()
+    if measure.unit == "min" and min(evidence.recent, evidence.baseline) >= LONG_MINUTES:
+        figures = f"{_hours(evidence.recent)} against {_hours(evidence.baseline)}"
+    title = f"{measure.title}," if where and "," in measure.title else measure.title
+    return f"{title} {where}".rstrip() + f": {way} the usual {usual} {days}, {figures}"
+
+
+def _figures(measure: Measure, evidence: Evidence) -> str:
+    """The two levels with as many decimals as tell them apart."""
     decimals = measure.decimals
     while decimals < 3 and round(evidence.recent, decimals) == round(evidence.baseline, decimals):
         decimals += 1
-    unit = "a week" if measure.additive else measure.unit
-    figures = f"{evidence.recent:,.{decimals}f} against {evidence.baseline:,.{decimals}f} {unit}".rstrip()
-    title = f"{measure.title}," if where and "," in measure.title else measure.title
-    return f"{title} {where}".rstrip() + f": {way} the usual {usual} {days}, {figures}"
+    return f"{evidence.recent:,.{decimals}f} against {evidence.baseline:,.{decimals}f}"
+
+
+def _hours(minutes: float) -> str:
+    """`2 h 10 min`, whole hours from a day on."""
+    hours, rest = divmod(round(minutes), 60)
+    return f"{round(minutes / 60)} h" if hours >= 24 else f"{hours} h {rest} min"
 
 
 def _latest_run(behaviour: Behaviour) -> slice | None:

@@ -26,12 +26,13 @@ class Device:
 class Names:
     """The names of one publication."""
 
+    sites: Mapping[str, str]
     devices: Mapping[str, Device]
     protocols: Mapping[str, str]
     procedures: Mapping[str, str]
 
     def words(self, place: Mapping[str, str]) -> str:
-        """A place in words: `of Chest routine at CT2 (MAIN)`; empty for the whole network."""
+        """A place in words: `of Chest routine at CT2 (Main Hospital)`; empty for the whole network."""
         what = [
             self.protocols.get(place.get("protocol", ""), ""),
             self.procedures.get(place.get("procedure", ""), ""),
@@ -39,7 +40,9 @@ class Names:
         ]
         of = ", ".join(part for part in what if part)
         device = self.devices.get(place.get("device", ""))
-        at = f"{device.name} ({device.site})" if device else place.get("device") or place.get("site", "")
+        site = device.site if device else place.get("site", "")
+        called = self.sites.get(site, site)
+        at = f"{device.name} ({called})" if device else place.get("device") or called
         return " ".join(part for part in (of and f"of {of}", at and f"at {at}") if part)
 
     def around(self, place: Mapping[str, str]) -> dict[str, str]:
@@ -58,9 +61,11 @@ def names_of(star: Star, scope: Scope) -> Names:
         .where(device.is_current, site_clause(device.site_key, scope))
         .order_by(device.device_id)
     )
+    sites = star.frame(select(site.site_code, site.site_name).where(site_clause(site.site_key, scope)))
     protocols = star.frame(select(dim_protocol.c.protocol_key, dim_protocol.c.protocol_name))
     procedures = star.frame(select(dim_procedure.c.procedure_key, dim_procedure.c.procedure_text))
     return Names(
+        dict(sites.iter_rows()),
         {row[0]: Device(row[1] or row[0], row[3], row[2]) for row in devices.iter_rows()},
         {str(key): name for key, name in protocols.iter_rows() if name},
         {str(key): name for key, name in procedures.iter_rows() if name},

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 IdentityKind = Literal["patient", "order", "visit", "person"]
@@ -46,7 +47,10 @@ class Pseudonymiser:
 
     def pseudonym(self, kind: IdentityKind, text: str | None) -> str | None:
         """32 hexadecimal digits for the identifier, or None where it is blank."""
-        plain = normalised(text or "")
-        if not plain:
-            return None
-        return hmac.digest(self.key, f"{kind}:{plain}".encode(), "sha256").hex()[:32]
+        return _pseudonym(self.key, kind, text) if text else None
+
+
+@lru_cache(maxsize=16_384)
+def _pseudonym(key: bytes, kind: IdentityKind, text: str) -> str | None:
+    plain = normalised(text)
+    return hmac.digest(key, f"{kind}:{plain}".encode(), "sha256").hex()[:32] if plain else None

@@ -81,12 +81,6 @@ class Filters:
             self, start=self.start - timedelta(days=self.days), end=self.start - timedelta(days=1), period="custom"
         )
 
-    def year_before(self) -> Filters:
-        """The same choice 364 days earlier, so that weekdays match."""
-        return replace(
-            self, start=self.start - timedelta(days=364), end=self.end - timedelta(days=364), period="custom"
-        )
-
     def over(self, start: date, end: date) -> Filters:
         """The same choice over other days."""
         return replace(self, start=start, end=end, period="custom")

@@ -220,8 +220,6 @@ dim_staffed_hours = _table(
     _column("closes_minute", Integer, "Minute of the local day, up to 1440.", unit="min", required=True, low=1),
 )
 
-SOURCES = ("dicom", "rdsr", "hl7", "siu", "mpps", "extract", "fhir", "mwl", "sql")
-
 
 def _milestones() -> list[Column[Any]]:
     columns: list[Column[Any]] = []

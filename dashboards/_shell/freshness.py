@@ -24,7 +24,6 @@ class SourceFreshness:
 
     source: str
     newest_event_at: datetime | None
-    loaded_at: datetime | None
     limit: timedelta
     now: datetime
 
@@ -55,14 +54,14 @@ def source_freshness(star: Star, settings: Settings, now: datetime) -> list[Sour
     """Each kind of source that ever gave something, the stalest first."""
     run = fact_load_run.c
     query = (
-        select(run.source, func.max(run.newest_event_at), func.max(run.finished_at))
+        select(run.source, func.max(run.newest_event_at))
         .where(run.source != "unknown")
         .group_by(run.source)
         .order_by(run.source)
     )
     found = [
-        SourceFreshness(source, newest, loaded, limit_of(source, settings.freshness), now)
-        for source, newest, loaded in star.frame(query).iter_rows()
+        SourceFreshness(source, newest, limit_of(source, settings.freshness), now)
+        for source, newest in star.frame(query).iter_rows()
     ]
     return sorted(found, key=lambda each: (each.newest_event_at or now, each.source))
 

@@ -14,7 +14,6 @@ class Shell(StrEnum):
     THEME_CHOICE = "shell-theme-choice"
     TOASTS = "shell-toasts"
     QUERY = "shell-query"
-    LOCATION = "shell-location"
     FRESHNESS = "shell-freshness"
     TICK = "shell-tick"
     FILTERS = "shell-filters"
@@ -30,7 +29,6 @@ class Shell(StrEnum):
     DEVICE = "shell-filter-device"
     PROCEDURE = "shell-filter-procedure"
     PROTOCOL = "shell-filter-protocol"
-    SENTENCE = "shell-filters-sentence"
 
 
 NAV = "shell-nav"

@@ -17,7 +17,8 @@ from dashboards._shell import numbers
 
 UTC = ZoneInfo("UTC")
 Row = Mapping[str, Any]
-Kind = Literal["text", "number", "day", "moment"]
+Kind = Literal["text", "number", "day", "moment", "place"]
+"""`place` is a path or an identity: long, and broken wherever it must be."""
 
 
 @dataclass(frozen=True)
@@ -108,4 +109,4 @@ def _cell(column: Column, row: Row, table: Table) -> str | list[str]:
 
 
 def _class(column: Column) -> str:
-    return {"number": "number", "day": "day", "moment": "day"}.get(column.kind, "text")
+    return {"number": "number", "day": "day", "moment": "day", "place": "place"}.get(column.kind, "text")

@@ -15,6 +15,8 @@ from warehouse.filters import Filters
 from warehouse.measures import Measure, measure
 
 WEEKS = 52
+RECENT_WEEKS = 8
+"""A special cause that ended within these is still worth a word."""
 LATE_WEEKS = {"unbilled_share": 2}
 """Weeks at the end that a measure leaves out, because what it counts comes days later: charges follow the report."""
 
@@ -31,6 +33,11 @@ class Weekly:
     values: tuple[float | None, ...]
     n: tuple[int | None, ...]
     behaviour: Behaviour
+
+    @property
+    def known(self) -> int:
+        """Weeks with a value that may be shown."""
+        return sum(value is not None for value in self.values)
 
     @property
     def variation(self) -> Variation:
@@ -119,13 +126,22 @@ def statement(found: Weekly) -> str:
         return "too few weeks to judge"
     since = found.since
     if since is None or found.side is None:
-        return "within normal variation"
+        return _calm(found)
     where = "above" if found.side == "high" else "below"
     last = found.behaviour.points[-1]
     if since == found.weeks[-1]:
         return f"{where} its usual range in the week of {numbers.day(since)}"
     kind = "range" if last.rule == OUTSIDE else "level"
     return f"{where} its usual {kind} since {numbers.day(since)}"
+
+
+def _calm(found: Weekly) -> str:
+    """Words for a latest week without special cause: since when it is so, if some of the weeks before had one."""
+    recent = found.behaviour.points[-RECENT_WEEKS:]
+    last = max((index for index, point in enumerate(recent) if point.special), default=None)
+    if last is None:
+        return "within normal variation"
+    return f"within normal variation again since {numbers.day(found.weeks[last + 1 - len(recent)])}"
 
 
 def _number(rows: dict[date, dict[str, object]], week: date, column: str) -> float | None:

@@ -122,8 +122,8 @@ def events(reading: Reading) -> Drawn:
         sent_by=pl.col("source").replace(SOURCE_NAMES),
     )
     columns = (
-        Column("step", "Step"), Column("event_at", "When", "moment"), Column("used", "Used"), Column("sent_by", "Source"), Column("source_name", "Sender"), Column("file", "File"), Column("position", "Where"), Column("field", "Field"),
-        Column("precision", "Precision"), Column("digest", "Landing row"),
+        Column("step", "Step"), Column("event_at", "When", "moment"), Column("used", "Used"), Column("sent_by", "Source"), Column("source_name", "Sender"), Column("file", "File", "place"), Column("position", "Where"), Column("field", "Field"),
+        Column("precision", "Precision"), Column("digest", "Landing row", "place"),
     )  # fmt: skip
     table = Table(columns, shown, zone=ZoneInfo(exam["time_zone"] or "UTC"))
     return Card(
@@ -150,7 +150,7 @@ def dose(reading: Reading) -> Drawn:
         return html.Div()
     columns = (
         Column("started_at", "Started", "moment", link=lambda row: urls.dose_event(row["event_key"])), Column("event_kind", "Kind"), Column("acquisition_protocol", "Protocol"), Column("ctdivol_mgy", "CTDIvol", "number", "mGy"),
-        Column("ctdi_phantom", "Phantom"), Column("dlp_mgycm", "DLP", "number", "mGy·cm"), Column("dap_gycm2", "DAP", "number", "Gy·cm²"), Column("agd_mgy", "AGD", "number", "mGy"), Column("activity_mbq", "Activity", "number", "MBq"), Column("object_class", "From"), Column("file", "File"),
+        Column("ctdi_phantom", "Phantom"), Column("dlp_mgycm", "DLP", "number", "mGy·cm"), Column("dap_gycm2", "DAP", "number", "Gy·cm²"), Column("agd_mgy", "AGD", "number", "mGy"), Column("activity_mbq", "Activity", "number", "MBq"), Column("object_class", "From"), Column("file", "File", "place"),
     )  # fmt: skip
     used = tuple(column for column in columns if column.kind != "number" or frame[column.name].is_not_null().any())
     return Card(
@@ -172,7 +172,7 @@ def series(reading: Reading) -> Drawn:
     if frame.is_empty():
         return html.Div()
     columns = (
-        Column("series_text", "Series"), Column("modality", "Modality"), Column("started_at", "From", "moment"), Column("ended_at", "To", "moment"), Column("times_from", "Times from"), Column("instances", "Images", "number"), Column("file", "First file"), Column("series_uid", "Series UID"),
+        Column("series_text", "Series"), Column("modality", "Modality"), Column("started_at", "From", "moment"), Column("ended_at", "To", "moment"), Column("times_from", "Times from"), Column("instances", "Images", "number"), Column("file", "First file", "place"), Column("series_uid", "Series UID", "place"),
     )  # fmt: skip
     return Card(
         f"{frame.height} image series",

@@ -10,6 +10,7 @@ from sqlalchemy import Select, Table, func, select
 from dashboards._shell.reading import Reading
 from warehouse.filters import site_clause
 from warehouse.measures.measure import minutes_between
+from warehouse.measures.turnaround import UNREAD
 from warehouse.schema import (
     dim_department,
     dim_device,
@@ -52,7 +53,7 @@ def _kept(reading: Reading, query: Select[Any]) -> Select[Any]:
     if reading.extra.get("dose") == "1":
         query = query.where(_exam.has_dose_report)
     if reading.extra.get("unread") == "1":
-        query = query.where(_exam.ended_at.is_not(None), _exam.final_at.is_(None), _exam.state != "discontinued")
+        query = query.where(UNREAD)
     return query
 
 

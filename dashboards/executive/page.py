@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dash
-from dash import dcc, html
+from dash import html
 from dash.development.base_component import Component
 
-from dashboards._shell import charts, numbers, urls
+from dashboards._shell import charts, urls
 from dashboards._shell.cards import Card, Empty
 from dashboards._shell.filter_bar import choice
 from dashboards._shell.kpi import kpi, kpi_card
@@ -15,7 +15,7 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards._shell.weekly import statement, weekly
-from dashboards.executive.changes import Change, changes
+from dashboards.executive.changes import changes, item
 from warehouse.measures import measure
 
 HEADLINES = {
@@ -63,22 +63,20 @@ def headlines(reading: Reading) -> Drawn:
 @section("executive.changes")
 def what_changed(reading: Reading) -> Drawn:
     """What changed, in plain words, each leading to its page."""
-    found = changes(reading, tuple(name for name in HEADLINES if may_see(reading, name)))
+    found = changes(reading)
     if not found:
-        text = html.P(
-            "No headline measure, whole or by site and modality, is outside its usual variation.", className="subtitle"
-        )
+        text = html.P("Every watched measure is inside its usual variation of the last 52 weeks.", className="subtitle")
         return html.Section([html.H2("Nothing unusual"), text], className="card")
-    worse = sum(change.kind == "concern" for change in found)
+    worse = sum(each.kind == "concern" for each in found)
     title = (
         f"{worse} of {len(found)} changes are for the worse" if worse else f"{len(found)} changes, none for the worse"
     )
     subtitle = html.P(
-        "Weeks outside the usual variation of the last 52, whole and by site and modality, worst first",
+        "Measures outside their usual variation of the last 52 weeks, by site, modality, scanner and protocol; concerns first",
         className="subtitle",
     )
     return html.Section(
-        [html.H2(title), subtitle, html.Ul([_item(change, reading) for change in found], className="changes")],
+        [html.H2(title), subtitle, html.Ul([item(each, reading) for each in found], className="changes")],
         className="card",
         **{"aria-label": "What changed"},
     )
@@ -124,17 +122,6 @@ def may_see(reading: Reading, name: str) -> bool:
 def _href(reading: Reading, name: str) -> str | None:
     path = HEADLINES[name]
     return urls.page(path, reading.filters) if path and may_see(reading, name) else None
-
-
-def _item(change: Change, reading: Reading) -> Component:
-    found = change.weekly.measure
-    mark = "▲" if change.after > change.before else "▼"
-    size = f"{numbers.shown(change.before, found.unit, found.decimals)} → {numbers.shown(change.after, found.unit, found.decimals)}"
-    return html.Li([
-        html.Span(mark, className=f"variation {change.kind}", title={"concern": "for the worse", "improvement": "for the better"}.get(change.kind, "a change")),
-        dcc.Link(change.sentence(reading), href=change.href(reading)),
-        html.Span(size, className="change-size"),
-    ])  # fmt: skip
 
 
 def _unit(unit: str) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import and_, case, func, literal, literal_column, select
 
 from dashboards._shell.reading import Reading
 from warehouse.measures.measure import minutes_between
+from warehouse.measures.turnaround import UNREAD
 from warehouse.schema import fact_exam
 
 BINS_PER_DECADE = 8
@@ -47,12 +48,7 @@ def unread_by_age(reading: Reading) -> pl.DataFrame:
     ]
     band = case(*whens, else_=len(AGE_BANDS) - 1).label("band")
     everything = reading.filters.over(reading.filters.end - timedelta(days=364), now.date() + timedelta(days=1))
-    unread = and_(
-        _exam.ended_at.is_not(None),
-        _exam.ended_at <= literal(now),
-        _exam.final_at.is_(None),
-        _exam.state != "discontinued",
-    )
+    unread = and_(UNREAD, _exam.ended_at <= literal(now))
     inner = select(band).where(everything.clauses(fact_exam, reading.scope), unread).subquery()
     return reading.star.frame(
         select(inner.c.band, func.count().label("n")).group_by(inner.c.band).order_by(inner.c.band)

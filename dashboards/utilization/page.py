@@ -77,7 +77,7 @@ def devices(reading: Reading) -> Drawn:
         else "Open the table to look at one scanner."
     )
     return Card(
-        title, "Share of staffed hours with acquisition, %", _table(columns, pl.DataFrame(rows, infer_schema_length=None), reading), figures.device_bars(rows[:MOST_DEVICES], reading.look),
+        title, "Share of staffed hours with acquisition and patient change, %", _table(columns, pl.DataFrame(rows, infer_schema_length=None), reading), figures.device_bars(rows[:MOST_DEVICES], reading.look),
         (measure("scanner_utilization"),), note, exams=urls.exams(reading.filters),
     )  # fmt: skip
 
@@ -115,7 +115,11 @@ def hours(reading: Reading) -> Drawn:
 @section("utilization.volume")
 def volume(reading: Reading) -> Drawn:
     """Weekly volume, one small chart a modality."""
-    parts = {name: found for name, found in weekly_by(reading, "exams", "modality").items() if len(found.weeks) > 1}
+    parts = {
+        name: found
+        for name, found in weekly_by(reading, "exams", "modality").items()
+        if 2 * found.known > len(found.weeks)
+    }
     if not parts:
         return Empty("Weekly volume by modality", f"No full week with exams: {reading.sentence}.", is_wide=True)
     ordered = sorted(parts.items(), key=lambda item: -sum(value or 0 for value in item[1].values))

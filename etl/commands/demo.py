@@ -29,19 +29,35 @@ FILE_DAYS = 2
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for configuration, files and truth")
-    parser.add_argument("--seed", type=int, default=7, help="another seed, another hospital and other planted stories (default 7)")
-    parser.add_argument("--scale", type=float, default=0.08, help="1 is a network with 630,000 exams a year (default 0.08)")
-    parser.add_argument("--until", type=date.fromisoformat, default=datetime.now(UTC).date(), metavar="YYYY-MM-DD", help="the day on which it ends, at midnight UTC (default today)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for configuration, files and truth"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=7, help="another seed, another hospital and other planted stories (default 7)"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=0.08, help="1 is a network with 630,000 exams a year (default 0.08)"
+    )
+    parser.add_argument(
+        "--until",
+        type=date.fromisoformat,
+        default=datetime.now(UTC).date(),
+        metavar="YYYY-MM-DD",
+        help="the day on which it ends, at midnight UTC (default today)",
+    )
     parser.add_argument("--days", type=int, default=DAYS, help=f"length of the history (default {DAYS})")
-    parser.add_argument("--file-days", type=int, default=FILE_DAYS, help=f"last days that come as files (default {FILE_DAYS})")
+    parser.add_argument(
+        "--file-days", type=int, default=FILE_DAYS, help=f"last days that come as files (default {FILE_DAYS})"
+    )
     parser.add_argument("--files-only", action="store_true", help="write the folder and load nothing")
 
 
 def _run(options: argparse.Namespace, settings: Settings, say: Say) -> tuple[int, Any, str]:
     del settings  # the demo brings its own configuration; only the data directory is the caller's
     if not 0 < options.scale <= 2 or options.days < 30 or not 1 <= options.file_days <= options.days:
-        raise CommandError("--scale must lie in (0, 2], --days be at least 30 and --file-days between 1 and --days", WRONG_USE)
+        raise CommandError(
+            "--scale must lie in (0, 2], --days be at least 30 and --file-days between 1 and --days", WRONG_USE
+        )
     began = time.monotonic()
     say("simulating the hospital network")
     history = simulate(options.seed, options.scale, options.until, options.days)
@@ -75,8 +91,13 @@ def _readings(history: History, home: DataHome, file_days: int) -> Iterator[Read
     known = identities(history, pseudonymiser)
     for chunk in landing_rows(history, pseudonymiser, cut(history, file_days)):
         frames = {table: _complete(table, frame, received_at) for table, frame in chunk.items() if not frame.is_empty()}
-        inputs = pl.concat([frame.select("source", "input_digest", "file", "position") for frame in frames.values()]).unique("input_digest", keep="first", maintain_order=True)
-        lines = [Line("hl7" if source == "siu" else source, Verdict.ACCEPTED.value, digest, file, position or "") for source, digest, file, position in inputs.iter_rows()]
+        inputs = pl.concat(
+            [frame.select("source", "input_digest", "file", "position") for frame in frames.values()]
+        ).unique("input_digest", keep="first", maintain_order=True)
+        lines = [
+            Line("hl7" if source == "siu" else source, Verdict.ACCEPTED.value, digest, file, position or "")
+            for source, digest, file, position in inputs.iter_rows()
+        ]
         yield Reading(lines=lines, frames=frames, identities=known, files=0)
         known = []
 
@@ -84,9 +105,20 @@ def _readings(history: History, home: DataHome, file_days: int) -> Iterator[Read
 def _complete(table: str, frame: pl.DataFrame, received_at: datetime) -> pl.DataFrame:
     schema = polars_schema(table)
     stamped = frame.with_columns(pl.col("digest").str.slice(0, 32), received_at=pl.lit(received_at))
-    return stamped.select([(pl.col(name) if name in stamped.columns else pl.lit(None)).cast(kind).alias(name) for name, kind in schema.items()])
+    return stamped.select(
+        [
+            (pl.col(name) if name in stamped.columns else pl.lit(None)).cast(kind).alias(name)
+            for name, kind in schema.items()
+        ]
+    )
 
 
-COMMAND = Command("demo", "make and load a simulated hospital network", _arguments, _run, 8,
-                  "Writes DIR/isocenter.toml, DIR/files (real DICOM, dose reports, HL7 and CSV of the last days), DIR/truth.json and DIR/truth_events.parquet, and loads history and files. "
-                  "Invented data throughout; the same seed gives the same hospital.")
+COMMAND = Command(
+    "demo",
+    "make and load a simulated hospital network",
+    _arguments,
+    _run,
+    8,
+    "Writes DIR/isocenter.toml, DIR/files (real DICOM, dose reports, HL7 and CSV of the last days), DIR/truth.json and DIR/truth_events.parquet, and loads history and files. "
+    "Invented data throughout; the same seed gives the same hospital.",
+)

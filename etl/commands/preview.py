@@ -28,5 +28,11 @@ def _run(options: argparse.Namespace, settings: Settings, say: Say) -> tuple[int
     return (1 if answer.get("rejected") else 0), answer, json.dumps(answer, indent=1, default=str)
 
 
-COMMAND = Command("preview", "try an extract's mapping on a file without loading it", _arguments, _run, 9,
-                  "Reads the first rows by the [[extracts]] entry that fits the file's name, and tells how many would be accepted and rejected, why, and what the rows become.")
+COMMAND = Command(
+    "preview",
+    "try an extract's mapping on a file without loading it",
+    _arguments,
+    _run,
+    9,
+    "Reads the first rows by the [[extracts]] entry that fits the file's name, and tells how many would be accepted and rejected, why, and what the rows become.",
+)

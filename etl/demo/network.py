@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-ALL_DAY = (0.0, 24.0)
 CLASS_SHARE = {
     "TEACH": {"E": 0.30, "I": 0.35, "O": 0.35},
     "COMM": {"E": 0.30, "I": 0.10, "O": 0.60},

@@ -46,7 +46,6 @@ CLINICS = (
     "WOMENS HEALTH",
     "PULMONOLOGY",
 )
-ED_SHARE_OF_POPULATION = 0.5
 
 
 @dataclass

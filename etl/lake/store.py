@@ -149,19 +149,14 @@ class Lake:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def read(self, table: str, months: list[str] | None = None, batches: list[str] | None = None) -> pl.LazyFrame:
+    def read(self, table: str, months: list[str] | None = None, batches: list[Batch] | None = None) -> pl.LazyFrame:
         """The rows of one landing table, of some months or batches only where given."""
         files = self._files(table)
         if months is not None:
             wanted = {f"month={month}" for month in months}
             files = [file for file in files if file.split("/", 1)[0] in wanted]
         if batches is not None:
-            own = {
-                file
-                for batch in self._batches_by_id(batches)
-                if table in batch.tables
-                for file in batch.tables[table].files
-            }
+            own = {file for batch in batches if table in batch.tables for file in batch.tables[table].files}
             files = [file for file in files if file in own]
         schema = SCHEMAS[table]
         if not files:
@@ -169,10 +164,6 @@ class Lake:
         paths = [str(self.directory / table / file) for file in files]
         scan = pl.scan_parquet(paths, hive_partitioning=True, hive_schema={"month": pl.Utf8}, missing_columns="insert")
         return scan.select([pl.col(name).cast(kind) for name, kind in schema.items()])
-
-    def _batches_by_id(self, batch_ids: list[str]) -> list[Batch]:
-        wanted = set(batch_ids)
-        return [batch for batch in self.ledger.batches() if batch.batch_id in wanted]
 
     def _delta(self, table: str) -> DeltaTable | None:
         try:

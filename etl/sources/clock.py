@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ class Moment(NamedTuple):
     flag: str | None = None
 
 
+@lru_cache(maxsize=16_384)
 def to_utc(local: datetime, zone: ZoneInfo, precision: str = "s") -> Moment:
     """The instant that a wall clock in a zone means.
 

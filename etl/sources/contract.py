@@ -81,9 +81,13 @@ class Input:
     size: int
     opener: Callable[[], BinaryIO]
     """Opens a seekable binary stream from the start; may be called again."""
+    start: bytes = b""
+    """First bytes where they were read already."""
 
     def head(self, length: int = 4096) -> bytes:
         """The first bytes."""
+        if length <= len(self.start) or self.size == len(self.start):
+            return self.start[:length]
         with self.opener() as stream:
             return stream.read(length)
 

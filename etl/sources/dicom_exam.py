@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from etl.sources import dicom_tags as tags
@@ -118,12 +119,14 @@ def _accessions(data: DataSet, identities: Identities) -> list[str]:
 
 def not_patient(patterns: NotPatients, name: str, patient_id: str) -> str | None:
     """The configured pattern that marks a phantom, test or service exam; None for a patient."""
-    for text, wildcards in ((name, patterns.names), (patient_id, patterns.ids)):
-        folded = text.casefold()
-        for wildcard in wildcards:
-            if folded and fnmatchcase(folded, wildcard.casefold()):
-                return wildcard
-    return None
+    return _first_match(name, patterns.names) or _first_match(patient_id, patterns.ids)
+
+
+@lru_cache(maxsize=4096)
+def _first_match(text: str, wildcards: tuple[str, ...]) -> str | None:
+    """The first wildcard that fits the text; the images of an exam all ask the same."""
+    folded = text.casefold()
+    return next((wildcard for wildcard in wildcards if folded and fnmatchcase(folded, wildcard.casefold())), None)
 
 
 def _sex(data: DataSet, flags: list[str]) -> str | None:

@@ -135,16 +135,15 @@ def _meta(head: bytes) -> tuple[int, str, list[str]]:
             return 0, "1.2.840.10008.1.2.1" if has_vr(head, 0) else "1.2.840.10008.1.2", ["no-file-meta: bare data set"]
     else:
         raise DamagedError("not-dicom-part10", "it has no DICM at byte 128 and does not start with a data set")
-    meta = DataSet(Buffer(head), explicit=True)
-    while head[start : start + 2] == b"\x02\x00":
-        length = int.from_bytes(head[start + 6 : start + 8], "little")
-        after = start + 8 + length
-        if head[start + 4 : start + 6] in {b"OB", b"UN", b"OW", b"UT"}:
-            after = start + 12 + int.from_bytes(head[start + 8 : start + 12], "little")
-        if after > len(head):
+    meta, end = DataSet(Buffer(head), explicit=True), start
+    while head[end : end + 2] == b"\x02\x00":
+        if head[end + 4 : end + 6] in LONG_VRS:
+            end += 12 + int.from_bytes(head[end + 8 : end + 12], "little")
+        else:
+            end += 8 + int.from_bytes(head[end + 6 : end + 8], "little")
+        if end > len(head):
             raise TruncatedError("the file meta information is cut")
-        read_data_set(meta, start, after)
-        start = after
+    start = read_data_set(meta, start, end)
     syntax = meta.text(tags.TRANSFER_SYNTAX)
     if not syntax:
         if len(head) <= start:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from etl.sources.clock import BAD_TIME, IMPLAUSIBLE, Moment, checked, to_utc
@@ -16,6 +17,7 @@ _DATETIME = re.compile(r"(\d{4})(\d{2})?(\d{2})?(?:(\d{2})(\d{2})?(\d{2})?(?:\.(
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])(\d{1,2}):?(\d{2})$")
 
 
+@lru_cache(maxsize=4096)
 def parse_date(text: str) -> date | None:
     """The day of a DA value, ACR-NEMA's dotted form included; None where it is no day."""
     found = _DATE.match(text)

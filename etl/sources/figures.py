@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from etl.sources.contract import Row, digest_of, shown
@@ -46,6 +47,7 @@ _SINGLE = frozenset(["organ_dose_mgy"])
 """Columns that have no value where several things were measured."""
 
 
+@lru_cache(maxsize=16_384)
 def decimal_of(text: str) -> Decimal | None:
     """The exact number of a decimal string; None where it is none."""
     return Decimal(text) if _DECIMAL.match(text) else None

@@ -100,7 +100,6 @@ class MessageContext:
         self.clock = MessageClock(self.site.zone, header.text(7), context.now, self.flags)
         self.sent_at = self.clock.moment("MSH-7", header.text(7))
         self.source_name = f"{header.text(3) or header.text(3, 2)}|{header.text(4) or header.text(4, 2)}"
-        self._now_year = context.now.year
 
     def pseudonym_of_order(self, text: str) -> str | None:
         """Pseudonym of an order, accession or appointment number."""

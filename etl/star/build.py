@@ -23,7 +23,7 @@ from warehouse.arrow import check, conform, frame_schema
 from warehouse.publication import Publication, Publications, TableVersion, new_id, schema_digest
 from warehouse.schema import FACTS_BY_MONTH, TABLES
 
-MOST_COMPONENTS = 150_000
+MOST_COMPONENTS = 50_000
 """Components derived at once: bounds the memory of a rebuild."""
 _GRACE_SECONDS = 3600
 """Files that no kept publication names stay this long, for readers that hold an older one."""
@@ -89,9 +89,10 @@ class StarBuilder:
                 self._say(f"deriving part {number} of {len(groups)}")
             components = group.select("component")
             facts = derive(self._landed(components), survivors, self._settings)
-            former = self._index.tokens_of(components)
+            former = pl.DataFrame({"exam_key": self._index.tokens_of(components)})
+            places = _months(self._rows("fact_exam", versions.get("fact_exam")), former)
             for table in FACTS_BY_MONTH:
-                versions[table] = self._replace(table, facts[table], former, versions.get(table))
+                versions[table] = self._replace(table, facts[table], former, places, versions.get(table))
         for table in FACTS_BY_MONTH:
             versions.setdefault(table, TableVersion(-1, (), 0))
         return versions
@@ -109,22 +110,26 @@ class StarBuilder:
             )
         return Landed.of(frames)
 
-    def _replace(self, table: str, rows: pl.DataFrame, former: pl.Series, version: TableVersion | None) -> TableVersion:
-        """Writes the months in which the exams were or are, with their new rows in place of the old."""
+    def _replace(
+        self,
+        table: str,
+        rows: pl.DataFrame,
+        former: pl.DataFrame,
+        places: list[str],
+        version: TableVersion | None,
+    ) -> TableVersion:
+        """Writes the months in which the exams were or are, with their new rows in place of the old.
+
+        Args:
+            former: `exam_key`s that the exams may have had.
+            places: months in which exams of these keys are; whatever belongs to an exam is in the exam's month.
+        """
         old = self._rows(table, version)
-        keys = pl.DataFrame({"exam_key": former})
-        was_in = (
-            old.select("exam_key", "month")
-            .join(keys.lazy(), on="exam_key", how="semi")
-            .select("month")
-            .unique()
-            .collect()["month"]
-            .to_list()
-        )
+        was_in = _months(old.filter(pl.col("month").is_in(places)), former)
         months = sorted({*was_in, *rows["month"].unique().to_list()})
         if not months:
             return version or TableVersion(-1, (), 0)
-        kept = old.filter(pl.col("month").is_in(months)).join(keys.lazy(), on="exam_key", how="anti").collect()
+        kept = old.filter(pl.col("month").is_in(months)).join(former.lazy(), on="exam_key", how="anti").collect()
         merged = pl.concat([kept, rows]).sort("month", *TABLES[table].info["unique"])
         fault("star")
         predicate = " OR ".join(f"month = '{month}'" for month in months)
@@ -153,12 +158,7 @@ class StarBuilder:
         files = tuple(
             sorted(f"{table}/" + uri.replace("\\", "/").rsplit(f"/{table}/", 1)[1] for uri in delta.file_uris())
         )
-        counted = (
-            sum(pl.scan_parquet(str(self._star / file)).select(pl.len()).collect().item() for file in files)
-            if not predicate
-            else None
-        )
-        return TableVersion(delta.version(), files, rows.height if counted is None else counted)
+        return TableVersion(delta.version(), files, delta.count())
 
     def _restore(self, base: Publication | None) -> None:
         """Takes each Delta table back to the base: a killed load may have written ahead of it."""
@@ -243,3 +243,9 @@ class StarBuilder:
                     and path.stat().st_mtime < old
                 ):
                     path.unlink()
+
+
+def _months(rows: pl.LazyFrame, exams: pl.DataFrame) -> list[str]:
+    """The months in which some exams have rows."""
+    found = rows.select("exam_key", "month").join(exams.lazy(), on="exam_key", how="semi")
+    return found.select("month").unique().collect()["month"].to_list()

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from etl.star.index import LakeIndex
-from etl.star.keys import key64, key_column
+from etl.star.keys import key64, key_column, with_key
 from settings import Settings
 from warehouse.schema import UNKNOWN
 
@@ -177,24 +177,21 @@ def _protocols(index: LakeIndex) -> pl.DataFrame:
 
 def _patients(index: LakeIndex) -> pl.DataFrame:
     """Patients after merges; the latest statement about any identity of a class holds."""
-    survivors = index.survivors()
-    seen = (
-        index.patients()
-        .join(survivors, on="patient", how="left")
-        .with_columns(pl.coalesce("survivor", "patient").alias("survivor"))
-    )
-    whole = (
-        seen.group_by("survivor")
+    survivors, seen = index.survivors(), index.patients()
+    alone = seen.join(survivors, on="patient", how="anti").with_columns(pl.lit(1, pl.Int32).alias("identities"))
+    joined = (
+        seen.join(survivors, on="patient")
+        .group_by(pl.col("survivor").alias("patient"))
         .agg(
             pl.col("sex").sort_by(pl.col("sex_order").fill_null("")).drop_nulls().last(),
             pl.col("birth_year").sort_by(pl.col("birth_order").fill_null("")).drop_nulls().last(),
             pl.len().cast(pl.Int32).alias("identities"),
         )
-        .sort("survivor")
     )
+    whole = pl.concat([alone, with_key(joined, "patient", "patient", "key")], how="diagonal")
     named = whole.select(
-        key_column("patient", whole["survivor"]).alias("patient_key"),
-        pl.col("survivor").alias("patient_pseudonym"),
+        pl.col("key").alias("patient_key"),
+        pl.col("patient").alias("patient_pseudonym"),
         "sex",
         "birth_year",
         "identities",

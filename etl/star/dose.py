@@ -10,7 +10,6 @@ from etl.star.keys import key_column
 from warehouse.dose_columns import DOSE_FIGURES, TOTAL_COLUMNS
 from warehouse.schema import UNKNOWN
 
-
 _DECIMALS = 9
 """Sums are rounded here, far below any dosimeter's digit, so that binary fractions leave no noise behind the last digit."""
 

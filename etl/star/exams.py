@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from etl.star import naturals
-from etl.star.keys import exam_id, key_column
+from etl.star.keys import exam_ids, key_column
 from settings import Settings
 from warehouse.schema import MILESTONES, UNKNOWN
 
@@ -343,9 +343,8 @@ def _flagged(exams: pl.DataFrame) -> pl.DataFrame:
             ).list.drop_nulls(),
         ]
     ).list.join("; ")
-    ids = pl.Series("exam_id", [exam_id(key) for key in exams["exam_key"]], dtype=pl.Utf8)
     return exams.with_columns(
-        ids,
+        exam_ids(exams["exam_key"]),
         pl.when(flags != "").then(flags).alias("flags"),
         *(
             pl.lit(None, kind).alias(f"{name}_{part}")

@@ -19,10 +19,10 @@ from etl.faults import fault
 from etl.lake.ledger import Batch
 from etl.lake.schema import LANDING
 from etl.lake.store import Lake
-from etl.star.keys import tokens
+from etl.star.keys import tokens, with_key
 from etl.star.observations import OBSERVATIONS, observations, patient_statements
 
-_SHAPE = 1
+_SHAPE = 2
 """Raised when the index's own tables change: an older index is then made again."""
 
 _CREATE = """
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS input(digest UUID, verdict VARCHAR);
 CREATE TABLE IF NOT EXISTS landing(name VARCHAR, digest UUID, month VARCHAR, batch INTEGER, component BIGINT, patient UUID);
 CREATE TABLE IF NOT EXISTS token(token BIGINT, component BIGINT);
 CREATE TABLE IF NOT EXISTS observation(kind VARCHAR, key BIGINT, attributes VARCHAR, first_at TIMESTAMPTZ, last_at TIMESTAMPTZ, PRIMARY KEY (kind, key));
-CREATE TABLE IF NOT EXISTS patient(patient UUID PRIMARY KEY, sex VARCHAR, sex_order VARCHAR, birth_year INTEGER, birth_order VARCHAR);
+CREATE TABLE IF NOT EXISTS patient(patient UUID PRIMARY KEY, key BIGINT, sex VARCHAR, sex_order VARCHAR, birth_year INTEGER, birth_order VARCHAR);
 CREATE TABLE IF NOT EXISTS merged(patient UUID, survivor UUID, stated_order VARCHAR);
 """
 
@@ -98,16 +98,17 @@ class LakeIndex:
             {"batch_id": [b.batch_id for b in batches], "batch": [b.number for b in batches]},
             schema={"batch_id": pl.Utf8, "batch": pl.Int32},
         )
-        ids = numbers["batch_id"].to_list()
         connection = self._connection
         _do(connection, "BEGIN")
         for table in ("receipt", "reject"):
-            inputs = self._lake.read(table, batches=ids).select(pl.col("digest").str.slice(0, 32), "verdict").collect()
+            inputs = (
+                self._lake.read(table, batches=batches).select(pl.col("digest").str.slice(0, 32), "verdict").collect()
+            )
             connection.register("inputs", inputs)
             _do(connection, "INSERT INTO input SELECT CAST(digest AS UUID), verdict FROM inputs")
         rows, edges = [], []
         for table in LANDING:
-            frame = self._lake.read(table, batches=ids).collect()
+            frame = self._lake.read(table, batches=batches).collect()
             if frame.is_empty():
                 continue
             self._observe(table, frame)
@@ -137,10 +138,10 @@ class LakeIndex:
                 ON CONFLICT (kind, key) DO UPDATE SET first_at = least(first_at, excluded.first_at), last_at = greatest(last_at, excluded.last_at)""",
             )
         said, merges = patient_statements(table, frame)
-        connection.register("said", said)
+        connection.register("said", with_key(said, "patient", "patient", "key"))
         _do(
             connection,
-            """INSERT INTO patient SELECT CAST(patient AS UUID), sex, sex_order, birth_year, birth_order FROM said
+            """INSERT INTO patient SELECT CAST(patient AS UUID), key, sex, sex_order, birth_year, birth_order FROM said
             ON CONFLICT (patient) DO UPDATE SET
                 sex = CASE WHEN excluded.sex_order > coalesce(sex_order, '') THEN excluded.sex ELSE sex END,
                 sex_order = greatest(coalesce(sex_order, ''), coalesce(excluded.sex_order, '')),
@@ -179,10 +180,8 @@ class LakeIndex:
                 connection,
                 "UPDATE landing SET component = moved.component FROM moved WHERE landing.component = moved.component_old",
             )
-        _do(
-            connection,
-            "INSERT INTO token SELECT token, component FROM component_of WHERE token NOT IN (SELECT token FROM token)",
-        )
+        connection.register("fresh", component_of.join(known, on="token", how="anti"))
+        _do(connection, "INSERT INTO token SELECT token, component FROM fresh")
         placed = rows.join(
             edges.join(component_of, on="token").group_by("digest").agg(pl.col("component").first()),
             on="digest",
@@ -266,10 +265,10 @@ class LakeIndex:
         )
 
     def patients(self) -> pl.DataFrame:
-        """Patients as last stated: `patient`, `sex`, `birth_year`."""
+        """Patients as last stated: `patient`, `key`, `sex`, `birth_year`, and the order of the two statements."""
         return _frame(
             self._connection,
-            "SELECT replace(CAST(patient AS VARCHAR), '-', '') AS patient, sex, birth_year, sex_order, birth_order FROM patient ORDER BY patient",
+            "SELECT replace(CAST(patient AS VARCHAR), '-', '') AS patient, key, sex, birth_year, sex_order, birth_order FROM patient",
         )
 
 

@@ -86,7 +86,16 @@ def order(control: str, kind: str, *, at: str, accession: str = "A1", patient: s
     )
 
 
-def result(control: str, status: str, *, exam_at: str, report_at: str, accession: str = "A1", patient: str = "P1", text: str = "normal") -> str:
+def result(
+    control: str,
+    status: str,
+    *,
+    exam_at: str,
+    report_at: str,
+    accession: str = "A1",
+    patient: str = "P1",
+    text: str = "normal",
+) -> str:
     """An ORU message: OBR-7 is the exam's time, OBR-22 the report's."""
     return "\r".join(
         [

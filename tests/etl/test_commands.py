@@ -22,7 +22,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ISOCENTER_DATA", str(tmp_path / "data"))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "good.hl7").write_text(order("1", "NW", at="20260310080000"))
-    (tmp_path / "in" / "bad.hl7").write_text("MSH|^~\\&|RIS|North Hospital|||20260310||ORM^O01|9|P|2.3\rPID|1\rORC|NW\rOBR|1\r")
+    (tmp_path / "in" / "bad.hl7").write_text(
+        "MSH|^~\\&|RIS|North Hospital|||20260310||ORM^O01|9|P|2.3\rPID|1\rORC|NW\rOBR|1\r"
+    )
     return tmp_path
 
 
@@ -36,10 +38,22 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert "--config" in text
 
 
-def test_load_answers_with_stable_keys_on_standard_output_alone(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_load_answers_with_stable_keys_on_standard_output_alone(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["load", str(place / "in"), "--json"]) == 1  # something was rejected
     answer = json.loads(capsys.readouterr().out)
-    assert set(answer) == {"offered", "accepted", "duplicate", "rejected", "not_applicable", "by_source", "run_id", "seconds", "publication"}
+    assert set(answer) == {
+        "offered",
+        "accepted",
+        "duplicate",
+        "rejected",
+        "not_applicable",
+        "by_source",
+        "run_id",
+        "seconds",
+        "publication",
+    }
     assert answer["offered"] == 2
     assert answer["by_source"]["hl7"]["accepted"] == 1
 
@@ -70,7 +84,9 @@ def test_corrected_input_resolves_its_reject(place: Path, capsys: pytest.Capture
         (["demo", "--out", "x", "--scale", "9"], 2, "--scale"),
     ],
 )
-def test_wrong_use_is_said_in_plain_words(arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_use_is_said_in_plain_words(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == code
     captured = capsys.readouterr()
     assert words in captured.err
@@ -103,7 +119,14 @@ def test_star_is_asked_and_only_read(place: Path, capsys: pytest.CaptureFixture[
     capsys.readouterr()
     assert warehouse_main(["query", "SELECT count(*) AS exams FROM fact_exam", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [{"exams": 1}]
-    for statement in ("DROP VIEW fact_exam", "SELECT 1; SELECT 2", "COPY fact_exam TO 'x.csv'", "SELECT * FROM read_csv('/etc/passwd')", "SELECT nonsense", "ATTACH 'x.db'"):
+    for statement in (
+        "DROP VIEW fact_exam",
+        "SELECT 1; SELECT 2",
+        "COPY fact_exam TO 'x.csv'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT nonsense",
+        "ATTACH 'x.db'",
+    ):
         assert warehouse_main(["query", statement]) == 2
         captured = capsys.readouterr()
         assert captured.out == ""
@@ -115,6 +138,9 @@ def test_measures_are_listed_and_evaluated(place: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert warehouse_main(["measures", "--format", "csv"]) == 0
     assert "report_minutes_p50" in capsys.readouterr().out
-    assert warehouse_main(["measure", "exams", "--by", "site", "--from", "2026-03-01", "--to", "2026-03-31", "--json"]) == 0
+    assert (
+        warehouse_main(["measure", "exams", "--by", "site", "--from", "2026-03-01", "--to", "2026-03-31", "--json"])
+        == 0
+    )
     assert warehouse_main(["measure", "nothing"]) == 2
     assert "there are" in capsys.readouterr().err

@@ -15,7 +15,6 @@ from warehouse.engines import StarReader
 
 NEITHER = {"file", "position", "digest", "run_id"}
 """Where a row came from differs: a file in one way, the history in the other."""
-LOADS = {"fact_load_run", "fact_reject"}
 
 
 @pytest.fixture(scope="module")

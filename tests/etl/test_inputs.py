@@ -7,7 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from etl.inputs import FileTask, open_task, walk
 from etl.load import Loader
@@ -27,7 +29,9 @@ def _zip(path: Path, members: dict[str, bytes]) -> FileTask:
 
 
 def _reasons(task: FileTask) -> list[str]:
-    return [item.reject.reason if isinstance(item, Offered) and item.reject else "input" for item in open_task(task, LIMITS)]
+    return [
+        item.reject.reason if isinstance(item, Offered) and item.reject else "input" for item in open_task(task, LIMITS)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,12 @@ def test_special_files_are_counted_and_left_alone(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     found = list(walk([tmp_path]))
     assert [Path(item.path).name for item in found if isinstance(item, FileTask)] == ["real.hl7"]
-    assert sorted(item.reject.reason for item in found if isinstance(item, Offered) and item.reject) == ["broken-link", "link-to-folder", "special-file", "special-file"]
+    assert sorted(item.reject.reason for item in found if isinstance(item, Offered) and item.reject) == [
+        "broken-link",
+        "link-to-folder",
+        "special-file",
+        "special-file",
+    ]
 
 
 def test_file_that_may_still_grow_is_left_for_the_next_run(tmp_path: Path) -> None:
@@ -89,10 +98,26 @@ def test_dicomdir_stands_for_its_media(tmp_path: Path) -> None:
     (tmp_path / "DICOMDIR").write_bytes(b"x")
     (tmp_path / "IMAGES").mkdir()
     (tmp_path / "IMAGES" / "1").write_bytes(b"x")
-    assert [Path(item.path).name for item in walk([tmp_path / "DICOMDIR"]) if isinstance(item, FileTask)] == ["DICOMDIR", "1"]
+    assert [Path(item.path).name for item in walk([tmp_path / "DICOMDIR"]) if isinstance(item, FileTask)] == [
+        "DICOMDIR",
+        "1",
+    ]
 
 
-@pytest.mark.parametrize("name", ["a b.hl7", "quote'\".hl7", "line\nbreak.hl7", "$(id).hl7", "-rf.hl7", ".hidden.hl7", "x" * 240 + ".hl7", "\u202egnp.hl7", "tab\t.hl7"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b.hl7",
+        "quote'\".hl7",
+        "line\nbreak.hl7",
+        "$(id).hl7",
+        "-rf.hl7",
+        ".hidden.hl7",
+        "x" * 240 + ".hl7",
+        "\u202egnp.hl7",
+        "tab\t.hl7",
+    ],
+)
 def test_odd_file_names_load(name: str, load: Load, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -108,8 +133,14 @@ def test_file_name_outside_utf8_loads(load: Load, tmp_path: Path) -> None:
 
 
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=st.binary(max_size=400), suffix=st.sampled_from([".dcm", ".hl7", ".csv", ".zip", ".parquet", ""]), prefix=st.sampled_from([b"", b"MSH|^~\\&|", b"PK\x03\x04", b"\0" * 128 + b"DICM", b"PAR1", b"\xff\xfe", b"a,b\n"]))
-def test_any_bytes_end_in_a_verdict(content: bytes, suffix: str, prefix: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(
+    content=st.binary(max_size=400),
+    suffix=st.sampled_from([".dcm", ".hl7", ".csv", ".zip", ".parquet", ""]),
+    prefix=st.sampled_from([b"", b"MSH|^~\\&|", b"PK\x03\x04", b"\0" * 128 + b"DICM", b"PAR1", b"\xff\xfe", b"a,b\n"]),
+)
+def test_any_bytes_end_in_a_verdict(
+    content: bytes, suffix: str, prefix: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.mktemp("bytes")
     (folder / f"x{suffix}").write_bytes(prefix + content)
     outcome = Loader(DataHome.initialise(folder / "data"), Settings()).load([folder / f"x{suffix}"])

@@ -48,7 +48,9 @@ def test_second_load_of_the_same_changes_nothing(load: Load, home: DataHome, tmp
 
 def test_whole_shared_collection_is_accounted_for(load: Load, home: DataHome, shared_data: Path) -> None:
     first = load(shared_data).as_json()
-    assert first["offered"] == sum(first[verdict] for verdict in ("accepted", "duplicate", "rejected", "not_applicable"))
+    assert first["offered"] == sum(
+        first[verdict] for verdict in ("accepted", "duplicate", "rejected", "not_applicable")
+    )
     for counts in first["by_source"].values():
         assert counts["offered"] == sum(number for verdict, number in counts.items() if verdict != "offered")
     files = sum(1 for path in shared_data.rglob("*") if path.is_file())
@@ -57,13 +59,19 @@ def test_whole_shared_collection_is_accounted_for(load: Load, home: DataHome, sh
     receipts = lake.read("receipt").collect()
     assert receipts["digest"].n_unique() == receipts.height == first["accepted"]
     rejects = lake.read("reject").filter(pl.col("verdict") == "rejected").collect()
-    assert rejects.filter(pl.any_horizontal(pl.col("reason", "message", "remedy").is_null() | (pl.col("reason", "message", "remedy") == ""))).is_empty()
+    assert rejects.filter(
+        pl.any_horizontal(
+            pl.col("reason", "message", "remedy").is_null() | (pl.col("reason", "message", "remedy") == "")
+        )
+    ).is_empty()
     second = load(shared_data).as_json()
     assert second["accepted"] == 0
     assert second["offered"] == first["offered"]
 
 
-def test_no_identifier_of_the_shared_messages_reaches_lake_or_star(load: Load, home: DataHome, shared_data: Path) -> None:
+def test_no_identifier_of_the_shared_messages_reaches_lake_or_star(
+    load: Load, home: DataHome, shared_data: Path
+) -> None:
     """Names and numbers of PID-3 and PID-5 stand in no column; only their pseudonyms do."""
     load(shared_data / "bad" / "hl7", shared_data / "dose")
     texts = set()
@@ -73,18 +81,32 @@ def test_no_identifier_of_the_shared_messages_reaches_lake_or_star(load: Load, h
             if frame[name].dtype == pl.Utf8:
                 texts.update(frame[name].drop_nulls().to_list())
     joined = "\n".join(texts).upper()
-    for identifier in ("N10001", "N10002", "PHY12345", "2256329130905364", "4885555100963520", "OPENREM^", "1320419306092891"):
+    for identifier in (
+        "N10001",
+        "N10002",
+        "PHY12345",
+        "2256329130905364",
+        "4885555100963520",
+        "OPENREM^",
+        "1320419306092891",
+    ):
         assert identifier not in joined, identifier
 
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("passage", [1, 2])
-def test_killed_load_leaves_the_published_version_and_the_next_completes_it(point: str, passage: int, tmp_path: Path) -> None:
+def test_killed_load_leaves_the_published_version_and_the_next_completes_it(
+    point: str, passage: int, tmp_path: Path
+) -> None:
     """I1, I2, I3, I4, I8: SIGKILL at every named point, then a plain rerun equals a run without a fault."""
     base, data = _messages(tmp_path / "base"), tmp_path / "data"
     more = tmp_path / "more"
     more.mkdir()
-    (more / "b.hl7").write_text(order("4", "NW", at="20260311080000", accession="B1") + "\r" + result("5", "F", exam_at="20260311090000", report_at="20260311100000", accession="B1"))
+    (more / "b.hl7").write_text(
+        order("4", "NW", at="20260311080000", accession="B1")
+        + "\r"
+        + result("5", "F", exam_at="20260311090000", report_at="20260311100000", accession="B1")
+    )
     (more / "c.hl7").write_text("MSH|^~\\&|RIS|North Hospital|||20260311||ORM^O01|9|P|2.3\rPID|1||||\r")
     settings, home = Settings(), DataHome.initialise(data)
     Loader(home, settings).load([base])
@@ -116,7 +138,14 @@ def test_killed_load_leaves_the_published_version_and_the_next_completes_it(poin
 
 def _run_load(data: Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "etl", "load", str(folder), "--json"]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "ISOCENTER_DATA": str(data), "ISOCENTER_CONFIG": "", **environment}, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "ISOCENTER_DATA": str(data), "ISOCENTER_CONFIG": "", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def test_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
@@ -152,7 +181,10 @@ def test_second_loader_waits_or_says_who_holds_the_lock(home: DataHome, settings
 def test_missing_path_loads_nothing(load: Load, home: DataHome, tmp_path: Path) -> None:
     with pytest.raises(PathError, match="no such file"):
         load(_messages(tmp_path / "in") / "absent")
-    assert Publications(home.star).current_id() is None or star_of(home).text("SELECT count(*) AS n FROM fact_exam")["n"][0] == 0
+    assert (
+        Publications(home.star).current_id() is None
+        or star_of(home).text("SELECT count(*) AS n FROM fact_exam")["n"][0] == 0
+    )
 
 
 def test_verify_names_a_flipped_bit_and_an_emptied_commit(load: Load, home: DataHome, tmp_path: Path) -> None:
@@ -170,7 +202,7 @@ def test_verify_names_a_flipped_bit_and_an_emptied_commit(load: Load, home: Data
     (tmp_path / "in3").mkdir()
     (tmp_path / "in3" / "x.hl7").write_text(order("7", "NW", at="20260312080000", accession="C1"))
     load(tmp_path / "in3")
-    commit = sorted((home.lake / "workflow" / "_delta_log").glob("*.json"))[-1]
+    commit = max((home.lake / "workflow" / "_delta_log").glob("*.json"))
     commit.write_bytes(b"")
     assert {damage.what for damage in Lake(home.lake).verify()} == {"no longer in the table's log"}
 
@@ -202,7 +234,9 @@ def test_load_after_going_back_continues_from_the_lake(load: Load, home: DataHom
 
 def test_memory_and_rows_of_one_large_file_are_read_in_batches(load: Load, home: DataHome, tmp_path: Path) -> None:
     big = tmp_path / "day.hl7"
-    big.write_text("\r".join(order(str(n), "NW", at="20260310080000", accession=f"A{n}", patient=f"P{n}") for n in range(4500)))
+    big.write_text(
+        "\r".join(order(str(n), "NW", at="20260310080000", accession=f"A{n}", patient=f"P{n}") for n in range(4500))
+    )
     outcome = load(big)
     assert outcome.total("accepted") == 4500
     assert star_of(home).text("SELECT count(*) AS n FROM fact_exam")["n"][0] == 4500

@@ -6,8 +6,11 @@ import itertools
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from etl.lake.store import Lake
 from etl.load import Loader
@@ -16,8 +19,6 @@ from etl.star.index import LakeIndex, surviving
 from settings import Settings, Site
 from state.home import DataHome
 from tests.etl.conftest import assert_same, facts, merge, order, result, star_of
-
-import polars as pl
 
 SETTINGS = Settings(sites=(Site(code="NORTH", name="North", time_zone="Europe/Berlin", aliases=("North Hospital",)),))
 
@@ -59,7 +60,9 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> DataHome:
 
 @hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_order_repetition_and_cut_gives_the_same_star(data: st.DataObject, reference: DataHome, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_order_repetition_and_cut_gives_the_same_star(
+    data: st.DataObject, reference: DataHome, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     shuffled = data.draw(st.permutations(EXAM))
     repeated = shuffled + data.draw(st.lists(st.sampled_from(EXAM), max_size=3))
     cuts = sorted(data.draw(st.lists(st.integers(1, len(repeated) - 1), max_size=3, unique=True)))
@@ -87,7 +90,13 @@ def test_milestones_of_the_example_are_those_worked_by_hand(reference: DataHome)
     assert f"{exam['ordered_at']:%H:%M}" == "07:00"
     assert f"{exam['prelim_at']:%H:%M}" == "08:15"
     assert f"{exam['final_at']:%H:%M}" == "10:30"
-    assert (exam["state"], exam["addenda"], exam["patient_class"], exam["priority"], exam["modality"]) == ("corrected", 1, "ED", "stat", "CT")
+    assert (exam["state"], exam["addenda"], exam["patient_class"], exam["priority"], exam["modality"]) == (
+        "corrected",
+        1,
+        "ED",
+        "stat",
+        "CT",
+    )
     assert exam["final_source"] == "hl7"
     assert str(exam["local_day"]) == "2026-03-10"
 
@@ -130,8 +139,16 @@ def test_state_follows_the_set_of_messages(kinds: list[str], state: str, tmp_pat
 
 
 def test_result_makes_a_cancelled_exam_performed_and_says_so(tmp_path: Path) -> None:
-    messages = [order("1", "NW", at="20260310080000"), order("2", "CR", at="20260310080500"), result("3", "F", exam_at="20260310083000", report_at="20260310113000")]
-    exam = star_of(_loaded(tmp_path, [messages])).text("SELECT state, is_performed, flags FROM fact_exam").row(0, named=True)
+    messages = [
+        order("1", "NW", at="20260310080000"),
+        order("2", "CR", at="20260310080500"),
+        result("3", "F", exam_at="20260310083000", report_at="20260310113000"),
+    ]
+    exam = (
+        star_of(_loaded(tmp_path, [messages]))
+        .text("SELECT state, is_performed, flags FROM fact_exam")
+        .row(0, named=True)
+    )
     assert exam["state"] == "final"
     assert exam["is_performed"]
     assert "cancelled, yet performed" in exam["flags"]

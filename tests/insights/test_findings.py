@@ -53,7 +53,7 @@ def test_a_slower_scanner_is_found_with_its_place_time_and_size(slower: Star) ->
     assert (first.since, first.until, first.unit) == (WEEKS[STEP], None, "min")
     assert first.size == pytest.approx(3.0, abs=0.2)
     assert first.text == (
-        "Scanner minutes per exam, median, at CT2 (WEST): above the usual range since 7 Sep, 13.5 against 10.5 min"
+        "Scanner minutes per exam, median, at CT2 (West): above the usual range since 7 Sep, 13.5 against 10.5 min"
     )
     assert first.evidence.rule == "outside limits"
     assert sum(first.evidence.n[STEP:]) == pytest.approx(8 * 30, abs=16)
@@ -87,7 +87,7 @@ def _series(values: list[float], n: int = 30) -> Series:
     return Series((("device", "ct2"),), tuple(WEEKS[: len(values)]), tuple(values), (n,) * len(values))
 
 
-NAMES = Names({"ct2": Device("CT2", "MAIN", "CT")}, {}, {})
+NAMES = Names({"MAIN": "Main Hospital"}, {"ct2": Device("CT2", "MAIN", "CT")}, {}, {})
 UTILIZATION = CATALOGUE["scanner_utilization"]
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_is_over_says_from_when_to_when() -> None:
     found = judged(UTILIZATION, _series([*[60, 62] * 10, 40, 41, 61, 60]), NAMES, date(2027, 1, 4))
     assert found is not None
     assert found.text == (
-        "Scanner utilization at CT2 (MAIN): below the usual range from 23 Mar 2026 to 5 Apr 2026, 40 against 61 %"
+        "Scanner utilization at CT2 (Main Hospital): below the usual range from 23 Mar 2026 to 5 Apr 2026, 40 against 61 %"
     )
 
 

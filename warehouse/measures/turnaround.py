@@ -24,6 +24,9 @@ _WAITED = and_(
 _EXCLUDED = "Exams not reported yet, times known to the day only, and intervals that run backwards; addenda and corrections never restart the clock."
 _REPORT_SOURCES = "Exam end: ORC-5 CM, MPPS end, last acquisition. Report: first OBR-25 F, OBR-22."
 
+UNREAD = and_(_exam.ended_at.is_not(None), _exam.final_at.is_(None), _exam.state != "discontinued", _exam.has_order)
+"""Completed and not reported: what waits for a reader. Images without an order wait for their order first."""
+
 MEASURES = (
     Measure(
         "report_minutes_p50",
@@ -126,9 +129,10 @@ MEASURES = (
         "down",
         "Exams that are completed and have no final report.",
         _REPORT_SOURCES,
-        "Discontinued exams.",
+        "Discontinued exams; exams without an order, which no report can reach and which have a measure of their own.",
         over_exams(
-            func.count(), and_(_exam.ended_at.is_not(None), _exam.final_at.is_(None), _exam.state != "discontinued")
+            func.count(),
+            and_(_exam.ended_at.is_not(None), _exam.final_at.is_(None), _exam.state != "discontinued", _exam.has_order),
         ),
         additive=True,
         permission="view_turnaround",
