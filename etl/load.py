@@ -37,6 +37,9 @@ CHUNK_FILES = 200
 """Files that one worker reads at a time: making the frames of landing rows costs by column, hardly by row."""
 _ROW_FILE_BYTES = 32 * 1024 * 1024
 """A file of messages or rows above this is read in this process, row by row, so that memory stays flat."""
+_CHUNK_ROW_BYTES = 4 * 1024 * 1024
+"""Bytes of files of messages or rows that one worker reads at a time: they bound its rows."""
+_ROW_SUFFIXES = frozenset([".hl7", ".txt", ".csv", ".tsv", ".parquet", ".mllp", ".dat", ".gz"])
 _FEW_FILES = 40
 """Below this, starting worker processes costs more than it saves."""
 _VERDICTS = ("accepted", "duplicate", "rejected", "not_applicable")
@@ -178,6 +181,7 @@ class Loader:
         """Readings of all files below the paths, in their order."""
         progress = _Progress(self._say)
         small: list[FileTask] = []
+        row_bytes = 0
         pool = _Pool(self._settings, executor)
         try:
             for item in walk(paths, self._settings.limits.quiet_seconds):
@@ -187,11 +191,12 @@ class Loader:
                     yield from self._stream(item, context, progress)
                 else:
                     small.append(item)
-                    if len(small) >= CHUNK_FILES:
+                    row_bytes += item.size if _has_rows(item) else 0
+                    if len(small) >= CHUNK_FILES or row_bytes >= _CHUNK_ROW_BYTES:
                         for reading in pool.read(small, context):
                             progress.add(reading.files)
                             yield reading
-                        small = []
+                        small, row_bytes = [], 0
             for reading in pool.read(small, context, last=True):
                 progress.add(reading.files)
                 yield reading
@@ -254,16 +259,12 @@ def _single(offered: Offered, context: Context) -> Reading:
 
 
 def _reads_in_rows(task: FileTask) -> bool:
-    return task.size > _ROW_FILE_BYTES and Path(task.path).suffix.lower() in {
-        ".hl7",
-        ".txt",
-        ".csv",
-        ".tsv",
-        ".parquet",
-        ".mllp",
-        ".dat",
-        ".gz",
-    }
+    return task.size > _ROW_FILE_BYTES and _has_rows(task)
+
+
+def _has_rows(task: FileTask) -> bool:
+    """Whether the file's name is that of messages or table rows: of an image, however large, one row is read."""
+    return Path(task.path).suffix.lower() in _ROW_SUFFIXES
 
 
 def fragments(instances: pl.DataFrame) -> pl.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from statistics import fmean
 from typing import Any
 
 import dash
@@ -17,15 +19,17 @@ from dashboards._shell.layout import page
 from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
-from dashboards._shell.weekly import from_frame, statement, weekly, weekly_filters
+from dashboards._shell.weekly import statement, weekly
 from dashboards.dose import figures
 from dashboards.dose.queries import QUANTITIES, Quantity, highest_events, spread_by_protocol_and_device
+from insights.process_behaviour import process_behaviour
 from warehouse.measures import measure
 
 HEADLINES = ("dose_capture_share", "dlp_p50", "dap_p50", "agd_p50")
 FIRST = "dlp"
 MOST_BOXES = 22
 FEW = 20
+MONTHS = 12
 LEAST_SHIFT = 0.10
 """Change of a protocol's median that is worth saying, as a share."""
 
@@ -103,12 +107,12 @@ def trend(reading: Reading) -> Drawn:
 
 @section("dose.moved")
 def moved(reading: Reading) -> Drawn:
-    """Protocols on one scanner whose weekly median left its usual level."""
+    """Protocols on one scanner whose monthly median left its usual level."""
     quantity, _ = _chosen(reading)
     rows = moved_rows(reading, quantity)
     if not rows:
         text = html.P(
-            f"No protocol on a scanner left its usual level of {quantity.title} by {100 * LEAST_SHIFT:.0f} % or more over the last 52 weeks.",
+            f"No protocol on a scanner left its usual level of {quantity.title} by {100 * LEAST_SHIFT:.0f} % or more over the last 12 months.",
             className="subtitle",
         )
         return html.Section([html.H2("No protocol moved"), text], className="card")
@@ -118,15 +122,15 @@ def moved(reading: Reading) -> Drawn:
         Column("protocol", "Protocol"), Column("device", "Scanner"), Column("since", "Since", "day"), Column("before", "Before", "number", quantity.unit), Column("after", "After", "number", quantity.unit),
         Column("change", "Change", "number", "%", 0),
     )  # fmt: skip
-    formula = "Weekly median of each protocol on each scanner, judged by the process-behaviour rules; before and after are means of the weeks before and since the special cause began."
+    formula = "Monthly median of each protocol on each scanner, judged by the process-behaviour rules; before and after are means of the months before and since the special cause began."
     return Card(
         title,
-        f"Protocols whose weekly median of {quantity.title} left its usual level",
+        f"Protocols whose monthly median of {quantity.title} left its usual level",
         _table(columns, pl.DataFrame(rows), reading),
         None,
         (measure(quantity.measure),),
         formula=formula,
-        period="last 52 weeks",
+        period="last 12 full months",
         rows_shown=8,
     )
 
@@ -197,30 +201,34 @@ def spread_title(rows: list[dict[str, Any]], quantity: Quantity) -> str:
 
 
 def moved_rows(reading: Reading, quantity: Quantity) -> list[dict[str, Any]]:
-    """Protocols on a scanner with a lasting special cause, the greatest change first."""
-    span = weekly_filters(reading.filters)
-    frame = reading.frame(quantity.measure, "protocol", "device", "week", filters=span)
+    """Protocols on a scanner with a lasting special cause in their monthly medians, the greatest change first.
+
+    Months, for a week of one protocol on one scanner has too few events to judge.
+    """
+    first_of_month = reading.filters.end.replace(day=1)
+    start = first_of_month.replace(year=first_of_month.year - 1)
+    span = reading.filters.over(start, first_of_month - timedelta(days=1))
+    frame = reading.frame(quantity.measure, "protocol", "device", "month", filters=span).filter(pl.col("protocol") != 0)
     rows = []
-    for (protocol, device), part in (
-        frame.filter(pl.col("protocol") != 0).partition_by("protocol", "device", as_dict=True).items()
-    ):
-        found = from_frame(part, quantity.measure, span)
-        levels = found.level_since()
-        if found.behaviour.trial or levels is None or found.since is None or sum(n or 0 for n in found.n) < 3 * FEW:
+    for (protocol, device), part in frame.partition_by("protocol", "device", as_dict=True).items():
+        months, values = part["month"].to_list(), part["value"].to_list()
+        behaviour = process_behaviour(values)
+        since = behaviour.since
+        if behaviour.trial or since is None or not _known(values[:since]) or int(part["n"].sum()) < MONTHS * FEW:
             continue
-        change = 100 * (levels[1] / levels[0] - 1)
-        if abs(change) >= 100 * LEAST_SHIFT and len(found.weeks) - (found.behaviour.since or 0) >= 2:
-            rows.append(
-                {
-                    "protocol": reading.names.protocols.get(str(protocol), str(protocol)),
-                    "device": reading.names.devices.get(str(device), str(device)),
-                    "since": found.since,
-                    "before": levels[0],
-                    "after": levels[1],
-                    "change": change,
-                }
-            )
+        before, after = fmean(_known(values[:since])), fmean(_known(values[since:]))
+        change = 100 * (after / before - 1)
+        if abs(change) >= 100 * LEAST_SHIFT:
+            shown = reading.names
+            rows.append({
+                "protocol": shown.protocols.get(str(protocol), str(protocol)), "device": shown.devices.get(str(device), str(device)),
+                "since": months[since], "before": before, "after": after, "change": change,
+            })  # fmt: skip
     return sorted(rows, key=lambda row: -abs(row["change"]))
+
+
+def _known(values: list[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _chosen(reading: Reading) -> tuple[Quantity, tuple[Component, ...]]:

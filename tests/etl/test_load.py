@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -262,3 +263,14 @@ def test_any_executor_reads(home: DataHome, settings: Settings, tmp_path: Path) 
     folder = _messages(tmp_path / "in")
     with ThreadPoolExecutor(2) as threads:
         assert Loader(home, settings).load([folder], executor=threads).total("accepted") == 3
+
+
+def test_lake_is_read_by_other_engines_without_this_program(load: Load, home: DataHome, tmp_path: Path) -> None:
+    load(_messages(tmp_path / "in"))
+    own = Lake(home.lake).read("workflow").collect().height
+    assert pl.read_delta(str(home.lake / "workflow")).height == own
+    files = f"{home.lake}/workflow/**/*.parquet"
+    found = duckdb.sql(
+        f"SELECT count(*) FROM read_parquet('{files}', hive_partitioning = true, hive_types = {{'month': VARCHAR}}) WHERE month = '2026-03'"
+    ).fetchall()
+    assert found == [(own,)]

@@ -130,10 +130,7 @@ MEASURES = (
         "Exams that are completed and have no final report.",
         _REPORT_SOURCES,
         "Discontinued exams; exams without an order, which no report can reach and which have a measure of their own.",
-        over_exams(
-            func.count(),
-            and_(_exam.ended_at.is_not(None), _exam.final_at.is_(None), _exam.state != "discontinued", _exam.has_order),
-        ),
+        over_exams(func.count(), UNREAD),
         additive=True,
         permission="view_turnaround",
     ),
