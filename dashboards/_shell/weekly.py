@@ -64,15 +64,6 @@ class Weekly:
             else "no full week"
         )
 
-    def level_since(self) -> tuple[float, float] | None:
-        """Mean before the special cause and mean since, where both have weeks."""
-        start = self.behaviour.since
-        if start is None:
-            return None
-        before = [value for value in self.values[:start] if value is not None]
-        after = [value for value in self.values[start:] if value is not None]
-        return (sum(before) / len(before), sum(after) / len(after)) if before and after else None
-
     def frame(self) -> pl.DataFrame:
         """One row a week with value, n and what the rules say."""
         words = [point.rule or "" for point in self.behaviour.points]
