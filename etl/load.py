@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,11 +18,13 @@ from etl.faults import fault
 from etl.inputs import FileTask, walk
 from etl.lake.fold import KEYS, fold_series
 from etl.lake.store import REJECT, Lake
-from etl.reading import Collector, Line, Reading, offers, read_files
-from etl.sources.contract import Context, Offered, Reject, Verdict, digest_of
+from etl.progress import Progress
+from etl.reading import Collector, Line, Reading, offers
+from etl.sources.contract import Context, Offered, Verdict, digest_of
 from etl.star.build import StarBuilder
 from etl.star.index import LakeIndex
 from etl.version import code_version
+from etl.workers import WorkerPool
 from settings import Settings
 from state.home import DataHome
 from state.quarantine import Quarantine
@@ -40,8 +39,6 @@ _ROW_FILE_BYTES = 32 * 1024 * 1024
 _CHUNK_ROW_BYTES = 4 * 1024 * 1024
 """Bytes of files of messages or rows that one worker reads at a time: they bound its rows."""
 _ROW_SUFFIXES = frozenset([".hl7", ".txt", ".csv", ".tsv", ".parquet", ".mllp", ".dat", ".gz"])
-_FEW_FILES = 40
-"""Below this, starting worker processes costs more than it saves."""
 _VERDICTS = ("accepted", "duplicate", "rejected", "not_applicable")
 
 Say = Callable[[str], None]
@@ -179,12 +176,13 @@ class Loader:
 
     def _readings(self, paths: list[Path], context: Context, executor: Executor | None) -> Iterator[Reading]:
         """Readings of all files below the paths, in their order."""
-        progress = _Progress(self._say)
+        quiet_seconds = self._settings.limits.quiet_seconds
+        progress = Progress(self._say, sum(isinstance(item, FileTask) for item in walk(paths, quiet_seconds)))
         small: list[FileTask] = []
         row_bytes = 0
-        pool = _Pool(self._settings, executor)
+        pool = WorkerPool(self._settings.load.workers, executor)
         try:
-            for item in walk(paths, self._settings.limits.quiet_seconds):
+            for item in walk(paths, quiet_seconds):
                 if isinstance(item, Offered):
                     yield _single(item, context)
                 elif _reads_in_rows(item):
@@ -194,23 +192,23 @@ class Loader:
                     row_bytes += item.size if _has_rows(item) else 0
                     if len(small) >= CHUNK_FILES or row_bytes >= _CHUNK_ROW_BYTES:
                         for reading in pool.read(small, context):
-                            progress.add(reading.files)
+                            progress.files(reading.files)
                             yield reading
                         small, row_bytes = [], 0
             for reading in pool.read(small, context, last=True):
-                progress.add(reading.files)
+                progress.files(reading.files)
                 yield reading
         finally:
             pool.close()
 
-    def _stream(self, task: FileTask, context: Context, progress: _Progress) -> Iterator[Reading]:
+    def _stream(self, task: FileTask, context: Context, progress: Progress) -> Iterator[Reading]:
         """Readings of one large file of messages or rows, a batch at a time."""
         collector = Collector(context.now)
         items = offers(task, context)
         while taken := list(islice(items, self._settings.load.batch_files)):
             for offered, file in taken:
                 collector.add(offered, file)
-            progress.add(len(taken))
+            progress.rows(len(taken))
             yield collector.finish(0)
 
 
@@ -326,91 +324,3 @@ def _receipts(stored: list[tuple[Line, str]], run_id: str) -> dict[str, pl.DataF
         if name in {"digest", "source", "verdict", "file", "position", "run_id", "batch_id", "received_at", "month"}
     }
     return {"receipt": pl.DataFrame(received, schema=receipt_schema), "reject": pl.DataFrame(refused, schema=REJECT)}
-
-
-class _Progress:
-    """A line with count and rate every few seconds."""
-
-    def __init__(self, say: Say) -> None:
-        self._say, self._count, self._began, self._next = say, 0, time.monotonic(), time.monotonic() + 2
-
-    def add(self, number: int) -> None:
-        self._count += number
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + 2
-            self._say(f"{self._count:,} inputs read, {self._count / (now - self._began):,.0f} a second")
-
-
-class _Pool:
-    """Reads chunks in worker processes, in order, with a bounded number under way; a reader that crashes costs one file."""
-
-    def __init__(self, settings: Settings, executor: Executor | None) -> None:
-        self._workers = settings.load.workers or os.cpu_count() or 1
-        self._given = executor
-        self._own: ProcessPoolExecutor | None = None
-        self._under_way: list[tuple[list[FileTask], Future[Reading]]] = []
-
-    def read(self, tasks: list[FileTask], context: Context, *, last: bool = False) -> Iterator[Reading]:
-        """Hands in a chunk and yields what is ready; with `last`, everything."""
-        if last and not self._under_way and len(tasks) <= _FEW_FILES and self._given is None:
-            if tasks:
-                yield read_files(tasks, context)
-            return
-        if tasks:
-            self._under_way.append((tasks, self._executor().submit(read_files, tasks, context)))
-        while self._under_way and (last or len(self._under_way) > 2 * self._workers):
-            yield from self._next(context)
-
-    def _next(self, context: Context) -> Iterator[Reading]:
-        tasks, future = self._under_way.pop(0)
-        try:
-            yield future.result()
-        except BrokenProcessPool:
-            again = [tasks, *(waiting for waiting, _ in self._under_way)]
-            self._under_way = []
-            self.close()
-            for chunk in again:
-                yield from _read_apart(chunk, context)
-
-    def _executor(self) -> Executor:
-        if self._given is not None:
-            return self._given
-        if self._own is None:
-            # Polars and fork deadlock: workers are spawned.
-            self._own = ProcessPoolExecutor(self._workers, mp_context=multiprocessing.get_context("spawn"))
-        return self._own
-
-    def close(self) -> None:
-        """Ends the workers."""
-        if self._own is not None:
-            self._own.shutdown(wait=False, cancel_futures=True)
-            self._own = None
-
-
-def _read_apart(tasks: list[FileTask], context: Context) -> Iterator[Reading]:
-    """Readings from a process of their own; where it ends, each half from one, down to the file that ends it twice."""
-    for _ in range(2 if len(tasks) == 1 else 1):
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as single:
-            try:
-                yield single.submit(read_files, tasks, context).result()
-            except BrokenProcessPool:
-                continue
-            return
-    if len(tasks) == 1:
-        yield _crashed(tasks[0], context)
-        return
-    half = len(tasks) // 2
-    yield from _read_apart(tasks[:half], context)
-    yield from _read_apart(tasks[half:], context)
-
-
-def _crashed(task: FileTask, context: Context) -> Reading:
-    collector = Collector(context.now)
-    reason = Reject(
-        "reader-crashed",
-        "reading this file ended the reading process twice",
-        "Report the defect with the file; the other files are not affected.",
-    )
-    collector.add(Offered("unknown", Verdict.REJECTED, digest_of("path", task.path), reject=reason), task.path)
-    return collector.finish(1)
