@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from typing import Any
 
@@ -38,10 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=THREADS, help=f"threads of each process (default {THREADS})")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         settings = _chosen(load_settings(), options)
         home = DataHome.open_or_initialise(settings.data_directory)
         refuse_insecure(settings, Services.opened(settings, home).accounts)  # before any process is started
+        print(f"Isocenter is served on http://{settings.web.host}:{settings.web.port}", file=sys.stderr)  # noqa: T201
         serve(settings, home, options.workers, options.threads)
     except (SettingsError, HomeError, InsecureError) as error:
         print(error, file=sys.stderr)  # noqa: T201
@@ -75,7 +78,7 @@ def serve(settings: Settings, home: DataHome, workers: int, threads: int) -> Non
         def load_config(self) -> None:
             chosen: dict[str, Any] = {
                 "bind": f"{settings.web.host}:{settings.web.port}", "worker_class": "gthread", "workers": workers, "threads": threads,
-                "preload_app": False, "control_socket_disable": True, "timeout": 120, "accesslog": None, "forwarded_allow_ips": "127.0.0.1",
+                "preload_app": False, "control_socket_disable": True, "worker_exit": _leave, "timeout": 120, "accesslog": None, "forwarded_allow_ips": "127.0.0.1",
             }  # fmt: skip
             for name, value in chosen.items():
                 if name in self.cfg.settings:
@@ -85,6 +88,13 @@ def serve(settings: Settings, home: DataHome, workers: int, threads: int) -> Non
             return create_app(settings, home).server
 
     Gunicorn().run()
+
+
+def _leave(server: object, worker: object) -> None:
+    """Ends a worker at once: the engine's threads outlive the interpreter and would abort the process otherwise."""
+    del server, worker
+    logging.shutdown()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ WEIGHTS = {"concern": 1.0, "change": 0.7, "improvement": 0.5}
 """How much each kind counts in the order of findings."""
 LONG_MINUTES = 120
 """From here on a duration is told in hours."""
+DAY_MINUTES = 1440
+"""From here on it is told in whole hours."""
 OVER = 0.4
 """How much a change counts that is over, against one that lasts."""
 MOST_SPREADS, MOST_RELATIVE = 6.0, 1.0
@@ -200,7 +202,8 @@ def sentence(measure: Measure, where: str, evidence: Evidence, since: date, unti
     days = f"since {_day(since, as_of)}" if until is None else f"from {_day(since, as_of)} to {_day(until, as_of)}"
     figures = f"{_figures(measure, evidence)} {'a week' if measure.additive else measure.unit}".rstrip()
     if measure.unit == "min" and min(evidence.recent, evidence.baseline) >= LONG_MINUTES:
-        figures = f"{_hours(evidence.recent)} against {_hours(evidence.baseline)}"
+        whole = max(evidence.recent, evidence.baseline) >= DAY_MINUTES
+        figures = f"{_hours(evidence.recent, whole=whole)} against {_hours(evidence.baseline, whole=whole)}"
     title = f"{measure.title}," if where and "," in measure.title else measure.title
     return f"{title} {where}".rstrip() + f": {way} the usual {usual} {days}, {figures}"
 
@@ -213,10 +216,10 @@ def _figures(measure: Measure, evidence: Evidence) -> str:
     return f"{evidence.recent:,.{decimals}f} against {evidence.baseline:,.{decimals}f}"
 
 
-def _hours(minutes: float) -> str:
-    """`2 h 10 min`, whole hours from a day on."""
+def _hours(minutes: float, *, whole: bool) -> str:
+    """`2 h 10 min`, or whole hours."""
     hours, rest = divmod(round(minutes), 60)
-    return f"{round(minutes / 60)} h" if hours >= 24 else f"{hours} h {rest} min"
+    return f"{round(minutes / 60)} h" if whole else f"{hours} h {rest} min"
 
 
 def _latest_run(behaviour: Behaviour) -> slice | None:

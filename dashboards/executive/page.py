@@ -111,6 +111,7 @@ def trend(reading: Reading) -> Drawn:
     )  # fmt: skip
 
 
+UNIT_WORDS = {"min": "minutes", "%": "percent"}
 RULES = "◆ special cause: outside the limits, 7 weeks on one side of the mean, 7 rising or falling, or 2 of 3 near a limit. Limits: mean ± 2.66 average moving ranges."
 
 
@@ -125,4 +126,4 @@ def _href(reading: Reading, name: str) -> str | None:
 
 
 def _unit(unit: str) -> str:
-    return f", {unit}" if unit else ""
+    return f" in {UNIT_WORDS.get(unit, unit)}" if unit else ""
