@@ -14,7 +14,7 @@ from sqlalchemy.sql import FromClause
 from warehouse.schema import dim_device, dim_site, fact_exam
 from warehouse.scope import Scope
 
-PERIODS = {"7d": 7, "28d": 28, "90d": 90, "365d": 365}
+PERIODS = {"7d": 7, "28d": 28, "90d": 90, "365d": 365, "10y": 3653}
 """Named periods: days up to and including the last full day of the data."""
 DEFAULT_PERIOD = "90d"
 

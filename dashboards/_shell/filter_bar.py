@@ -14,7 +14,13 @@ from dashboards._shell.reading import PATIENT_CLASSES, PRIORITIES, Reading
 from warehouse.filters import LISTS, PERIODS, site_clause
 from warehouse.schema import fact_exam
 
-PERIOD_NAMES = {"7d": "Last 7 days", "28d": "Last 28 days", "90d": "Last 90 days", "365d": "Last 12 months"}
+PERIOD_NAMES = {
+    "7d": "Last 7 days",
+    "28d": "Last 28 days",
+    "90d": "Last 90 days",
+    "365d": "Last 12 months",
+    "10y": "Last 10 years",
+}
 CHOICE = "shell-choice"
 """Type of the pattern ids of what a page lets choose besides filters; their `key` is the word in the address."""
 

@@ -66,7 +66,7 @@ def spread(reading: Reading) -> Drawn:
     if not rows:
         return Empty(
             f"{quantity.title} by protocol and scanner",
-            f"No {quantity.of} with this quantity: {reading.sentence}.",
+            f"No protocol has {max(reading.scope.small_count, 2)} {quantity.of} with this quantity on one scanner: {reading.sentence}.",
             is_wide=True,
             controls=controls,
         )
