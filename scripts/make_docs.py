@@ -96,7 +96,7 @@ def permissions() -> str:
         [
             "# Permissions\n",
             "From `state/roles.py`. Code asks for a permission, never for a role; what is not granted here is refused. A",
-            "person may hold several roles, and is limited to the sites named in the account. Counts below the configured",
+            "person may hold several roles, and is limited to the sites and departments named in the account. Counts below the configured",
             "`small_count` are withheld from whoever may not see exam rows.\n",
             f"There are {len(PERMISSIONS)} roles and {len(Permission)} permissions.\n",
             matrix_markdown(),

@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     account = groups.add_parser("account", help="make and change accounts").add_subparsers(required=True)
     for name, run, words in (
         ("add", _add, "make an account; asks for the password"),
-        ("rights", _rights, "replace an account's roles and sites; its sessions end"),
+        ("rights", _rights, "replace an account's roles, sites and departments; its sessions end"),
         ("password", _password, "replace an account's password; its sessions end"),
         ("disable", _disable, "close an account; its sessions end"),
         ("enable", _enable, "open a closed account again"),
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         if name in {"add", "rights"}:
             command.add_argument("--role", action="append", required=True, type=Role, help=f"one of {', '.join(Role)}; may be repeated")  # fmt: skip
             command.add_argument("--site", action="append", help="site code that may be seen; may be repeated; all where absent")  # fmt: skip
+            command.add_argument("--department", action="append", help="ordering department that may be seen; may be repeated; all where absent")  # fmt: skip
         if name == "add":
             command.add_argument("--display-name", default="", help="name shown on the pages")
         if name in {"add", "password"}:
@@ -113,14 +114,22 @@ def _add(parsed: argparse.Namespace, settings: Settings) -> int:
     sites = _known_sites(parsed, settings)
     accounts = _accounts(settings, make=True)
     made = accounts.create(
-        _actor(), parsed.name, _asked_password(parsed), parsed.role, display_name=parsed.display_name, sites=sites
+        _actor(),
+        parsed.name,
+        _asked_password(parsed),
+        parsed.role,
+        display_name=parsed.display_name,
+        sites=sites,
+        departments=parsed.department,
     )
     print(f"Account {made.username} is made.")
     return DONE
 
 
 def _rights(parsed: argparse.Namespace, settings: Settings) -> int:
-    _accounts(settings).set_rights(_actor(), parsed.name, parsed.role, _known_sites(parsed, settings))
+    _accounts(settings).set_rights(
+        _actor(), parsed.name, parsed.role, _known_sites(parsed, settings), parsed.department
+    )
     print("Done. The account's sessions have ended.")
     return DONE
 
@@ -150,6 +159,8 @@ def _list(parsed: argparse.Namespace, settings: Settings) -> int:
         return DONE
     for account in accounts:
         sites = "all sites" if account.sites is None else ", ".join(account.sites) or "no site"
+        if account.departments is not None:
+            sites += f", only {', '.join(account.departments) or 'no department'}"
         state = "  (disabled)" if account.disabled else ""
         print(f"{account.username:<24} {', '.join(account.roles):<40} {sites}{state}")
     return DONE
@@ -161,6 +172,7 @@ def _shown(account: Account) -> dict[str, object]:
         "display_name": account.display_name,
         "roles": list(account.roles),
         "sites": None if account.sites is None else list(account.sites),
+        "departments": None if account.departments is None else list(account.departments),
         "disabled": account.disabled,
         "locked_until": account.locked_until.isoformat() if account.locked_until else None,
         "created_at": account.created_at.isoformat(),

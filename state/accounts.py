@@ -21,6 +21,7 @@ from state.roles import Role
 from state.tables import users
 
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}")
+RIGHTS = ("roles", "sites", "departments")
 MAX_FAILURES = 5
 LOCK_MINUTES = 15
 
@@ -35,6 +36,8 @@ class Account:
     roles: tuple[Role, ...]
     sites: tuple[str, ...] | None
     """Site codes that may be seen; None is all of them."""
+    departments: tuple[str, ...] | None
+    """Ordering departments that may be seen; None is all of them."""
     disabled: bool
     session_version: int
     locked_until: datetime | None
@@ -66,6 +69,7 @@ class Accounts:
         *,
         display_name: str = "",
         sites: Iterable[str] | None = None,
+        departments: Iterable[str] | None = None,
     ) -> Account:
         """A new account.
 
@@ -83,7 +87,8 @@ class Accounts:
             "username": name,
             "display_name": display_name.strip() or name,
             "roles": [role.value for role in granted],
-            "sites": _sites(sites),
+            "sites": _limited(sites),
+            "departments": _limited(departments),
             "password_hash": self._hasher.hash(prepared(password)),
             "created_at": self._clock(),
         }
@@ -92,7 +97,7 @@ class Accounts:
                 connection.execute(insert(users).values(row))
         except IntegrityError as error:
             raise AccountError(f"The user name {name!r} is taken. Choose another one.") from error
-        self._audit.append(actor, "account-created", name, {"roles": row["roles"], "sites": row["sites"]})
+        self._audit.append(actor, "account-created", name, {name: row[name] for name in RIGHTS})
         return self.named(name)
 
     def verify(self, username: str, password: str) -> Account | None:
@@ -153,17 +158,21 @@ class Accounts:
         values = {"password_hash": self._hasher.hash(prepared(password)), "failed_attempts": 0, "locked_until": None}
         self._change(actor, "password-changed", account, values)
 
-    def set_rights(self, actor: str, username: str, roles: Iterable[Role], sites: Iterable[str] | None) -> None:
-        """Gives the account other roles and sites; its sessions end, so that they hold from the next request on."""
-        granted = [role.value for role in _roles(roles)]
-        limited = _sites(sites)
-        self._change(
-            actor,
-            "rights-changed",
-            self.named(username),
-            {"roles": granted, "sites": limited},
-            {"roles": granted, "sites": limited},
-        )
+    def set_rights(
+        self,
+        actor: str,
+        username: str,
+        roles: Iterable[Role],
+        sites: Iterable[str] | None,
+        departments: Iterable[str] | None = None,
+    ) -> None:
+        """Gives the account other roles, sites and departments; its sessions end, so that they hold from the next request on."""
+        rights = {
+            "roles": [role.value for role in _roles(roles)],
+            "sites": _limited(sites),
+            "departments": _limited(departments),
+        }
+        self._change(actor, "rights-changed", self.named(username), rights, rights)
 
     def set_disabled(self, actor: str, username: str, disabled: bool) -> None:
         """Closes the account and ends its sessions, or opens it again."""
@@ -231,8 +240,8 @@ def _roles(roles: Iterable[Role]) -> list[Role]:
     return granted
 
 
-def _sites(sites: Iterable[str] | None) -> list[str] | None:
-    return None if sites is None else sorted(set(sites))
+def _limited(names: Iterable[str] | None) -> list[str] | None:
+    return None if names is None else sorted(set(names))
 
 
 def _account(row: Row[Any]) -> Account:
@@ -243,6 +252,7 @@ def _account(row: Row[Any]) -> Account:
         display_name=row.display_name,
         roles=tuple(Role(role) for role in row.roles if role in known),
         sites=None if row.sites is None else tuple(row.sites),
+        departments=None if row.departments is None else tuple(row.departments),
         disabled=row.disabled,
         session_version=row.session_version,
         locked_until=row.locked_until,

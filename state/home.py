@@ -104,7 +104,7 @@ class DataHome:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.chmod(0o700)
-            _make_key(path)
+            _place_once(path / "key", secrets.token_bytes(KEY_BYTES))
             for folder in ("lake", "star", "quarantine"):
                 (path / folder).mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
@@ -137,17 +137,17 @@ def _holds_data(path: Path) -> bool:
     )
 
 
-def _make_key(path: Path) -> None:
-    """Writes a new key; where two processes try at once, both end with the same one and it is never half there."""
-    draft = path / f".key-{os.getpid()}-{secrets.token_hex(4)}"
-    write_private(draft, secrets.token_bytes(KEY_BYTES))
+def _place_once(file: Path, content: bytes) -> None:
+    """Writes a file that is not there yet; where two processes try at once one wins, and it is never half there."""
+    draft = file.with_name(f".{file.name}-{os.getpid()}-{secrets.token_hex(4)}")
+    write_private(draft, content)
     try:
-        os.link(draft, path / "key")
+        os.link(draft, file)
     except FileExistsError:
         pass
     finally:
         draft.unlink()
-    sync_directory(path)
+    sync_directory(file.parent)
 
 
 def _read_key(key_file: Path) -> bytes:
@@ -168,11 +168,9 @@ def _read_key(key_file: Path) -> bytes:
 def _check_fingerprint(file: Path, key: bytes) -> None:
     """Refuses a key that is not the one first seen here, which the fingerprint beside it remembers."""
     fingerprint = derived_key(key, "fingerprint").hex()[:32]
-    try:
-        known = file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        write_private(file, fingerprint.encode())
-        return
+    if not file.exists():
+        _place_once(file, fingerprint.encode())
+    known = file.read_text(encoding="ascii").strip()
     if known != fingerprint:
         raise KeyMismatchError(
             f"{file.with_name('key')} is not the key that this data was made with ({file.name} differs): "

@@ -59,6 +59,9 @@ users = Table(
     Column("display_name", String(120), nullable=False),
     Column("roles", JSON, nullable=False, comment="List of role names; their permissions stand in state/roles.py."),
     Column("sites", JSON(none_as_null=True), comment="List of site codes that may be seen; null is all of them."),
+    Column(
+        "departments", JSON(none_as_null=True), comment="List of ordering departments that may be seen; null is all."
+    ),
     Column("password_hash", Text, nullable=False, comment="Argon2id, with its own salt and parameters."),
     Column("disabled", Boolean, nullable=False, server_default=false()),
     Column(

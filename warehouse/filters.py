@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, and_, select, true
+from sqlalchemy import ColumnElement, Select, and_, select, true
 from sqlalchemy.sql import FromClause
 
-from warehouse.schema import dim_device, dim_site, fact_exam
+from warehouse.schema import dim_department, dim_device, dim_site, fact_exam
 from warehouse.scope import Scope
 
 PERIODS = {"7d": 7, "28d": 28, "90d": 90, "365d": 365, "10y": 3653}
@@ -112,7 +112,7 @@ class Filters:
         ]
         if fact is not fact_exam:
             terms += [fact.c.month >= f"{self.start:%Y-%m}", fact.c.month <= f"{self.end:%Y-%m}"]
-        terms.append(site_clause(exam.site_key, scope))
+        terms.append(exam_clause(scope))
         if self.site:
             terms.append(exam.site_key.in_(select(dim_site.c.site_key).where(dim_site.c.site_code.in_(self.site))))
         for name in ("modality", "patient_class", "priority"):
@@ -133,6 +133,22 @@ def site_clause(site_key: ColumnElement[Any], scope: Scope) -> ColumnElement[boo
     if scope.sites is None:
         return true()
     return site_key.in_(select(dim_site.c.site_key).where(dim_site.c.site_code.in_(sorted(scope.sites))))
+
+
+def exam_clause(scope: Scope) -> ColumnElement[bool]:
+    """The where clause that keeps `fact_exam` inside the reader's scope: sites and ordering departments."""
+    inside = site_clause(fact_exam.c.site_key, scope)
+    if scope.departments is None:
+        return inside
+    named = select(dim_department.c.department_key).where(
+        dim_department.c.department_name.in_(sorted(scope.departments))
+    )
+    return and_(inside, fact_exam.c.department_key.in_(named))
+
+
+def visible_exam(exam_key: int, scope: Scope) -> Select[Any]:
+    """The exam of a key where the scope opens it, nothing otherwise: for facts that have no department of their own."""
+    return select(fact_exam.c.exam_key).where(fact_exam.c.exam_key == exam_key, exam_clause(scope))
 
 
 def _day(text: str | None) -> date | None:

@@ -11,18 +11,14 @@ class Scope:
 
     sites: frozenset[str] | None = None
     """Site codes; None is all of them. An empty set sees nothing."""
+    departments: frozenset[str] | None = None
+    """Names of ordering departments; None is all of them."""
     rows: bool = False
     """May see single exams (pseudonymous), not only counts."""
     identified: bool = False
     """May open identities in the vault."""
     small_count: int = 0
     """Counts from 1 to below this are withheld; 0 withholds none."""
-
-    def key(self) -> str:
-        """Text that is equal only for equal scopes: part of every cache key."""
-        return (
-            f"{sorted(self.sites) if self.sites is not None else '*'}|{self.rows}|{self.identified}|{self.small_count}"
-        )
 
 
 EVERYTHING = Scope(rows=True, identified=True)

@@ -22,6 +22,8 @@ class Person:
     sites: tuple[str, ...] | None = None
     """Site codes that may be seen; None is all of them."""
     demo: bool = False
+    departments: tuple[str, ...] | None = None
+    """Ordering departments that may be seen; None is all of them."""
 
     @property
     def permissions(self) -> frozenset[Permission]:
@@ -40,13 +42,16 @@ class Person:
     @classmethod
     def of(cls, account: Account) -> Person:
         """The person whom the account belongs to."""
-        return cls(account.username, account.display_name, account.roles, account.sites)
+        return cls(
+            account.username, account.display_name, account.roles, account.sites, departments=account.departments
+        )
 
     def scope(self, small_count: int) -> Scope:
         """What the person may see; small counts are withheld from those who may not see single exams anyway."""
         rows = self.may(Permission.SEE_EXAM_ROWS)
         return Scope(
             sites=None if self.sites is None else frozenset(self.sites),
+            departments=None if self.departments is None else frozenset(self.departments),
             rows=rows,
             identified=rows and self.may(Permission.SEE_IDENTIFIED),
             small_count=0 if rows else small_count,

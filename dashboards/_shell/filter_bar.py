@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from dashboards._shell.ids import Shell
 from dashboards._shell.reading import PATIENT_CLASSES, PRIORITIES, Reading
-from warehouse.filters import LISTS, PERIODS, site_clause
+from warehouse.filters import LISTS, PERIODS, exam_clause
 from warehouse.schema import fact_exam
 
 PERIOD_NAMES = {
@@ -96,10 +96,7 @@ def modalities(reading: Reading) -> list[str]:
     """Modalities that the scope has exams of."""
     column = fact_exam.c.modality
     frame = reading.star.frame(
-        select(column)
-        .distinct()
-        .where(site_clause(fact_exam.c.site_key, reading.scope), column.is_not(None))
-        .order_by(column)
+        select(column).distinct().where(exam_clause(reading.scope), column.is_not(None)).order_by(column)
     )
     return frame["modality"].to_list()
 
@@ -107,9 +104,7 @@ def modalities(reading: Reading) -> list[str]:
 def used(reading: Reading, name: str) -> dict[str, str]:
     """Procedures or protocols that the scope has exams of, by key, in the order of their names."""
     column = fact_exam.c[f"{name}_key"]
-    frame = reading.star.frame(
-        select(column.label("key")).distinct().where(site_clause(fact_exam.c.site_key, reading.scope), column != 0)
-    )
+    frame = reading.star.frame(select(column.label("key")).distinct().where(exam_clause(reading.scope), column != 0))
     keys = {str(key) for key in frame["key"]}
     names = reading.names.procedures if name == "procedure" else reading.names.protocols
     return {key: text for key, text in names.items() if key in keys}

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, literal_column, select
 from sqlalchemy.sql import FromClause
 
 from dashboards._shell.reading import Reading
-from warehouse.filters import site_clause
+from warehouse.filters import exam_clause, visible_exam
 from warehouse.measures.measure import percentile
 from warehouse.schema import dim_device, dim_protocol, dim_site, fact_exam, fact_exam_dose, fact_irradiation_event
 
@@ -95,7 +95,7 @@ def one_event(reading: Reading, event_key: int) -> dict[str, Any] | None:
     device = dim_device.c
     query = (
         select(*_event, fact_exam.c.exam_id, fact_exam.c.local_day, dim_protocol.c.protocol_name, device.device_id, device.device_name, device.manufacturer, device.model, device.software, dim_site.c.site_name, dim_site.c.time_zone)
-        .select_from(source).where(_event.event_key == event_key, site_clause(_event.site_key, reading.scope))
+        .select_from(source).where(_event.event_key == event_key, exam_clause(reading.scope))
     )  # fmt: skip
     frame = reading.star.frame(query)
     return None if frame.is_empty() else frame.row(0, named=True)
@@ -103,9 +103,7 @@ def one_event(reading: Reading, event_key: int) -> dict[str, Any] | None:
 
 def exam_dose(reading: Reading, exam_key: int) -> dict[str, Any] | None:
     """The sums of an exam beside what its reports state."""
-    frame = reading.star.frame(
-        select(fact_exam_dose).where(_dose.exam_key == exam_key, site_clause(_dose.site_key, reading.scope))
-    )
+    frame = reading.star.frame(select(fact_exam_dose).where(_dose.exam_key.in_(visible_exam(exam_key, reading.scope))))
     return None if frame.is_empty() else frame.row(0, named=True)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 from sqlalchemy import Select, Table, func, select
 
 from dashboards._shell.reading import Reading
-from warehouse.filters import site_clause
+from warehouse.filters import exam_clause, visible_exam
 from warehouse.measures.measure import minutes_between
 from warehouse.measures.turnaround import UNREAD
 from warehouse.schema import (
@@ -93,9 +93,7 @@ def one_exam(reading: Reading, exam_key: int) -> dict[str, Any] | None:
         dim_department.c.department_name,
     )
     frame = reading.star.frame(
-        select(*_exam, *names)
-        .select_from(source)
-        .where(_exam.exam_key == exam_key, site_clause(_exam.site_key, reading.scope))
+        select(*_exam, *names).select_from(source).where(_exam.exam_key == exam_key, exam_clause(reading.scope))
     )
     return None if frame.is_empty() else frame.row(0, named=True)
 
@@ -108,7 +106,5 @@ def exam_parts(reading: Reading, fact: Table, exam_key: int) -> pl.DataFrame:
         fact_irradiation_event: (fact_irradiation_event.c.started_at, fact_irradiation_event.c.event_number),
     }
     return reading.star.frame(
-        select(fact)
-        .where(fact.c.exam_key == exam_key, site_clause(fact.c.site_key, reading.scope))
-        .order_by(*order[fact])
+        select(fact).where(fact.c.exam_key.in_(visible_exam(exam_key, reading.scope))).order_by(*order[fact])
     )

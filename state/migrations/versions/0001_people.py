@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("display_name", sa.String(120), nullable=False),
         sa.Column("roles", sa.JSON, nullable=False),
         sa.Column("sites", sa.JSON),
+        sa.Column("departments", sa.JSON),
         sa.Column("password_hash", sa.Text, nullable=False),
         sa.Column("disabled", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("session_version", sa.Integer, nullable=False, server_default=sa.text("1")),

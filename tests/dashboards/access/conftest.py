@@ -117,7 +117,9 @@ def _page(app: Dash, name: str, path: str, permission: Permission | None) -> Non
 
 def _callback(app: Dash, name: str, module: str) -> None:
     def draw(value: str) -> str:
-        return f"{name} {value} {_access.current_scope().key()}"
+        scope = _access.current_scope()
+        sites = "*" if scope.sites is None else sorted(scope.sites)
+        return f"{name} {value} {sites}|{scope.rows}|{scope.identified}|{scope.small_count}"
 
     draw.__module__ = module
     app.callback(Output(name, "children"), Input(f"{name}-in", "value"))(draw)
