@@ -128,63 +128,42 @@ def _members(path: Path, name: str, limits: Limits) -> Iterator[Input | Offered]
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        yield Offered(
-            "archive",
-            Verdict.REJECTED,
-            digest,
-            source_name=name,
-            reject=Reject(
-                "bad-archive", f"not a readable zip archive: {shown(error)}", "Make the archive again and load it."
-            ),
-        )
+        message = f"not a readable zip archive: {shown(error)}"
+        yield _refused(name, digest, Reject("bad-archive", message, "Make the archive again and load it."))
         return
     with archive:
         files = [info for info in archive.infolist() if not info.is_dir()]
-        problem = _archive_problem(files, limits)
-        if problem:
-            yield Offered("archive", Verdict.REJECTED, digest, source_name=name, reject=problem)
+        if problem := _archive_problem(files, limits):
+            yield _refused(name, digest, problem)
             return
         if not files:
-            yield Offered(
-                "archive",
-                Verdict.NOT_APPLICABLE,
-                digest,
-                source_name=name,
-                reject=Reject("empty-file", "the archive has no members", "Nothing to do."),
-            )
+            empty = Reject("empty-file", "the archive has no members", "Nothing to do.")
+            yield Offered("archive", Verdict.NOT_APPLICABLE, digest, source_name=name, reject=empty)
         for info in files:
-            member = f"{name}!{shown(info.filename, 500)}"
-            try:
-                data = _unpack(archive, info)
-            except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, EOFError) as error:
-                yield Offered(
-                    "archive",
-                    Verdict.REJECTED,
-                    digest_of("member", str(path), info.filename),
-                    source_name=member,
-                    reject=Reject(
-                        "bad-member",
-                        f"the member cannot be unpacked: {shown(error)}",
-                        "Make the archive again and load it.",
-                    ),
-                )
-                continue
-            with data:
-                head = data.read(4)
-                if head == b"PK\x03\x04":
-                    yield Offered(
-                        "archive",
-                        Verdict.REJECTED,
-                        digest_of("member", str(path), info.filename),
-                        source_name=member,
-                        reject=Reject(
-                            "archive-in-archive",
-                            "an archive inside an archive is not opened",
-                            "Unpack the outer archive and load its folder.",
-                        ),
-                    )
-                    continue
-                yield Input(member, info.file_size, lambda held=data: _rewound(held))  # type: ignore[misc]
+            member_digest = digest_of("member", str(path), info.filename)
+            yield from _member(archive, info, f"{name}!{shown(info.filename, 500)}", member_digest)
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, digest: str) -> Iterator[Input | Offered]:
+    """One member, open as long as its reader needs it."""
+    try:
+        data = _unpack(archive, info)
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, EOFError) as error:
+        message = f"the member cannot be unpacked: {shown(error)}"
+        yield _refused(name, digest, Reject("bad-member", message, "Make the archive again and load it."))
+        return
+    with data:
+        if data.read(4) == b"PK\x03\x04":
+            remedy = "Unpack the outer archive and load its folder."
+            yield _refused(
+                name, digest, Reject("archive-in-archive", "an archive inside an archive is not opened", remedy)
+            )
+            return
+        yield Input(name, info.file_size, lambda: _rewound(data))
+
+
+def _refused(name: str, digest: str, reject: Reject) -> Offered:
+    return Offered("archive", Verdict.REJECTED, digest, source_name=name, reject=reject)
 
 
 def _archive_problem(files: list[zipfile.ZipInfo], limits: Limits) -> Reject | None:

@@ -31,70 +31,47 @@ def observations(table: str, frame: pl.DataFrame) -> pl.DataFrame | None:
     if table in {"series", "irradiation_event", "dose_report"}:
         parts += _device_parts(table, frame, at)
     if table == "series":
-        parts.append(
-            _part(
-                frame,
-                "protocol",
-                naturals.protocol("protocol", naturals.modality()),
-                at,
-                name=pl.col("protocol").str.strip_chars(),
-                modality=naturals.modality(),
-            )
-        )
+        parts.append(_protocol_part(frame, "protocol", naturals.modality(), at))
     if table == "irradiation_event":
         reported = pl.col("event_kind").replace_strict(naturals.REPORTED_MODALITY, default=None, return_dtype=pl.Utf8)
-        parts.append(
-            _part(
-                frame,
-                "protocol",
-                naturals.protocol("acquisition_protocol", reported),
-                at,
-                name=pl.col("acquisition_protocol").str.strip_chars(),
-                modality=reported,
-            )
-        )
+        parts.append(_protocol_part(frame, "acquisition_protocol", reported, at))
     if table in {"series", "workflow"}:
-        parts.append(
-            _part(
-                frame,
-                "procedure",
-                naturals.procedure(),
-                at,
-                code=pl.col("procedure_code"),
-                scheme=pl.col("procedure_scheme"),
-            )
-        )
-        parts.append(
-            _part(
-                frame,
-                "procedure_modality",
-                pl.concat_str(
-                    [naturals.procedure(), naturals.modality(), pl.col("procedure_text").fill_null("")],
-                    separator="\x1f",
-                ),
-                at,
-                procedure=naturals.procedure(),
-                modality=naturals.modality(),
-                text=pl.col("procedure_text"),
-            )
-        )
+        parts += _procedure_parts(frame, at)
     if table == "workflow":
-        for role in ("referrer", "reader", "technologist"):
-            parts.append(
-                _part(frame, "provider", naturals.provider(role), at, role=pl.lit(role), pseudonym=pl.col(role))
-            )
-        for column in ("department", "payer"):
-            parts.append(
-                _part(frame, column, pl.when(pl.col(column) != "").then(pl.col(column)), at, name=pl.col(column))
-            )
+        parts += _people_and_places(frame, at)
     found = [part for part in parts if not part.is_empty()]
-    return (
-        pl.concat(found)
-        .group_by("kind", "key")
-        .agg(pl.col("attributes").min(), pl.col("first_at").min(), pl.col("last_at").max())
-        if found
-        else None
-    )
+    if not found:
+        return None
+    folded = pl.concat(found).group_by("kind", "key")
+    return folded.agg(pl.col("attributes").min(), pl.col("first_at").min(), pl.col("last_at").max())
+
+
+def _protocol_part(frame: pl.DataFrame, column: str, modality: pl.Expr, at: pl.Expr) -> pl.DataFrame:
+    key = naturals.protocol(column, modality)
+    return _part(frame, "protocol", key, at, name=pl.col(column).str.strip_chars(), modality=modality)
+
+
+def _procedure_parts(frame: pl.DataFrame, at: pl.Expr) -> list[pl.DataFrame]:
+    """Procedures, and the modalities and texts that they come with."""
+    code, text, modality = naturals.procedure(), pl.col("procedure_text"), naturals.modality()
+    together = pl.concat_str([code, modality, text.fill_null("")], separator="\x1f")
+    return [
+        _part(frame, "procedure", code, at, code=pl.col("procedure_code"), scheme=pl.col("procedure_scheme")),
+        _part(frame, "procedure_modality", together, at, procedure=code, modality=modality, text=text),
+    ]
+
+
+def _people_and_places(frame: pl.DataFrame, at: pl.Expr) -> list[pl.DataFrame]:
+    """Providers in their roles, departments and payers."""
+    people = [
+        _part(frame, "provider", naturals.provider(role), at, role=pl.lit(role), pseudonym=pl.col(role))
+        for role in ("referrer", "reader", "technologist")
+    ]
+    places = [
+        _part(frame, column, pl.when(pl.col(column) != "").then(pl.col(column)), at, name=pl.col(column))
+        for column in ("department", "payer")
+    ]
+    return [*people, *places]
 
 
 def _device_parts(table: str, frame: pl.DataFrame, at: pl.Expr) -> list[pl.DataFrame]:
