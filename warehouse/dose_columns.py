@@ -25,6 +25,9 @@ class DoseColumn(NamedTuple):
 DOSE_FIGURES = ("ctdivol_mgy", "dlp_mgycm", "dap_gycm2", "rp_air_kerma_mgy", "agd_mgy", "activity_mbq")
 """The figures that make an event's dose; two statements that differ in one of them disagree."""
 
+TOTALS_TOLERANCE = 0.005
+"""Share of a stated total by which the sum of its events may differ: rounding of the last digit, no more."""
+
 EVENT_COLUMNS: tuple[DoseColumn, ...] = (
     DoseColumn("plane", "text", None, "113764", "Acquisition plane: single, A or B."),
     DoseColumn(
@@ -53,7 +56,7 @@ EVENT_COLUMNS: tuple[DoseColumn, ...] = (
         "text",
         None,
         "113835; (0018,9346)",
-        "head16 or body32 (113690, 113691); CTDIvol of the two differ by about 2.",
+        "CTDI phantom; head16 or body32 (113690, 113691), whose CTDIvol differ by about 2.",
     ),
     DoseColumn("dlp_mgycm", "number", "mGy·cm", "113838", "Dose length product."),
     DoseColumn("dap_gycm2", "number", "Gy·cm²", "122130; (0018,115E)", "Dose area product."),

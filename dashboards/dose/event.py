@@ -19,7 +19,7 @@ from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table, definition_table
 from dashboards.dose import figures
 from dashboards.dose.queries import exam_dose, one_event, peers
-from warehouse.dose_columns import EVENT_COLUMNS
+from warehouse.dose_columns import EVENT_COLUMNS, TOTALS_TOLERANCE
 
 KINDS = {
     "ct": "CT exposure",
@@ -132,14 +132,10 @@ def totals(reading: Reading) -> Drawn:
     frame = pl.DataFrame(
         rows, schema={"what": pl.Utf8, "sum": pl.Float64, "stated": pl.Float64, "unit": pl.Utf8}
     ).with_columns(difference=pl.col("stated") - pl.col("sum"))
-    worst = frame["difference"].abs().max()
-    title = (
-        "The report's totals agree with its events"
-        if not isinstance(worst, float) or worst < 0.5
-        else "The report's totals differ from its events"
-    )
+    title = totals_title(frame)
     shown = frame.with_columns(
-        pl.col(column).round(4).cast(pl.Utf8).alias(column) for column in ("sum", "stated", "difference")
+        pl.Series(column, [None if value is None else f"{value:,.6g}" for value in frame[column]], dtype=pl.Utf8)
+        for column in ("sum", "stated", "difference")
     )
     columns = (
         Column("what", "Quantity"),
@@ -156,6 +152,15 @@ def totals(reading: Reading) -> Drawn:
         note=dose["flags"] or "",
         period="one exam",
     )
+
+
+def totals_title(frame: pl.DataFrame) -> str:
+    """Whether stated totals and sums of events agree, each within its own last digits: a share, for units differ."""
+    both = frame.drop_nulls(["sum", "stated"])
+    if both.is_empty():
+        return "No stated total to compare with its events"
+    off = (both["stated"] - both["sum"]).abs() > TOTALS_TOLERANCE * both["stated"].abs() + 1e-9
+    return "The report's totals differ from its events" if off.any() else "The report's totals agree with its events"
 
 
 @section("dose.event-figures")

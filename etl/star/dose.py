@@ -7,7 +7,7 @@ import polars as pl
 
 from etl.star import naturals
 from etl.star.keys import key_column
-from warehouse.dose_columns import DOSE_FIGURES, TOTAL_COLUMNS
+from warehouse.dose_columns import DOSE_FIGURES, TOTAL_COLUMNS, TOTALS_TOLERANCE
 from warehouse.schema import UNKNOWN
 
 _DECIMALS = 9
@@ -224,7 +224,9 @@ def _headline(doses: pl.DataFrame) -> pl.DataFrame:
         {"ct": "mGy·cm", "projection": "Gy·cm²", "mammography": "mGy", "administration": "MBq"}, return_dtype=pl.Utf8
     )
     difference = (pl.col("_stated") - pl.col("_summed")).round(_DECIMALS)
-    disagree = (difference.abs() > 0.005 * pl.col("_stated").abs() + 1e-9) & (pl.col("_stated").is_not_null())
+    disagree = (difference.abs() > TOTALS_TOLERANCE * pl.col("_stated").abs() + 1e-9) & (
+        pl.col("_stated").is_not_null()
+    )
     missing = (pl.col("events_stated") > pl.col("events")).fill_null(value=False)
     flags = (
         pl.concat_list(
