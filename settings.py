@@ -11,7 +11,7 @@ import ipaddress
 import json
 import os
 import tomllib
-from datetime import time
+from datetime import date, time
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 DEFAULT_FILE = Path(__file__).with_name("isocenter.toml")
 
+SourceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -49,6 +50,20 @@ class StaffedHours(Section):
         return self
 
 
+class ReadingHours(Section):
+    """When reports are read at one site, local time; the working-hours clock of turnaround runs only then."""
+
+    days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
+    opens: time
+    closes: time
+
+    @model_validator(mode="after")
+    def _opens_first(self) -> ReadingHours:
+        if self.closes != time(0) and self.closes <= self.opens:
+            raise ValueError("closes must be later than opens (00:00 means midnight at the end of the day)")
+        return self
+
+
 class Site(Section):
     """One hospital or clinic."""
 
@@ -58,6 +73,7 @@ class Site(Section):
     aliases: tuple[str, ...] = ()
     """Institution names (0008,0080), HL7 facilities and extract values that mean this site, in any case."""
     hours: tuple[StaffedHours, ...] = ()
+    reading_hours: tuple[ReadingHours, ...] = ()
 
     @field_validator("time_zone")
     @classmethod
@@ -135,6 +151,9 @@ class Hl7(Section):
     preliminary_statuses: tuple[str, ...] = ("P",)
     processing_ids: tuple[str, ...] = ("P", "")
     """MSH-11 values that are production; others (T, D) are counted as not applicable."""
+    statuses: dict[str, str] = {}
+    """Local order statuses (ORC-5, or ORC-16 and OBR-25 where a RIS abuses them), in any case, to events of an exam's life,
+    e.g. `IN_ROOM = "patient_in_room"`."""
 
 
 class NotPatients(Section):
@@ -180,7 +199,7 @@ class Load(Section):
 
     workers: int = Field(default=0, ge=0)
     """Processes that read; 0 means one a core."""
-    batch_files: int = Field(default=2000, ge=10)
+    batch_files: int = Field(default=8000, ge=10)
     """Inputs that land in one append; memory is bounded by it."""
     kept_publications: int = Field(default=10, ge=2)
 
@@ -229,6 +248,76 @@ class Web(Section):
         return self
 
 
+class Matching(Section):
+    """How order and accession numbers are compared, and what holds where none fits."""
+
+    accession_scope: Literal["network", "site"] = "network"
+    """Whether accession, placer and filler numbers are unique in the whole network, or only within a site."""
+    strip_prefixes: tuple[str, ...] = ()
+    """Prefixes that some systems put before a number and others leave out, e.g. `["RAD-", "NORTH"]`."""
+    strip_leading_zeros: bool = False
+    proximity_minutes: int = Field(default=90, ge=0, le=720)
+    """Images without a usable number join the one order of the same patient, modality and site whose time is this near; 0
+    joins none. Such matches are marked `probable`."""
+
+    def number(self, text: str | None, site: str) -> str:
+        """The form of an order, accession, placer or filler number that is compared, and made a pseudonym of."""
+        plain = " ".join((text or "").split()).upper()
+        for prefix in self.strip_prefixes:
+            if plain.startswith(prefix.upper()) and len(plain) > len(prefix):
+                plain = plain[len(prefix) :]
+                break
+        if self.strip_leading_zeros:
+            plain = plain.lstrip("0") or plain
+        return f"{site}\x1f{plain}" if plain and self.accession_scope == "site" else plain
+
+
+class Clocks(Section):
+    """Scanners whose clock is wrong: estimated from what the RIS says of the same exams."""
+
+    correct: Literal["none", "approved", "whole_hours"] = "whole_hours"
+    """What is corrected: nothing, what a person approved, or besides it whole hours (a missed change to summer time)."""
+    minimum_exams: int = Field(default=5, ge=3)
+    """Exams of a device and day (else week) below which no offset is estimated."""
+    flag_seconds: float = Field(default=120, gt=0)
+    """Offsets beyond this are shown as a wrong clock."""
+
+
+class Subspecialty(Section):
+    """Which procedures a reading section reads; the first that fits wins."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    procedures: tuple[str, ...] = ("*",)
+    """Shell patterns on procedure code or description, any case."""
+    modalities: tuple[str, ...] = ()
+    """Ours (XR, CT, …); all where empty."""
+
+
+class TurnaroundTarget(Section):
+    """How quickly a report shall be there, from a day on; the last that fits an exam holds."""
+
+    minutes: float = Field(gt=0)
+    """From the end of the exam to its first final report."""
+    share: float = Field(default=90, gt=0, le=100)
+    """Percent of the exams that shall keep it."""
+    priority: tuple[str, ...] = ()
+    patient_class: tuple[str, ...] = ()
+    modality: tuple[str, ...] = ()
+    starts_on: date = date(1900, 1, 1)
+
+
+class Turnaround(Section):
+    """Targets of the turnaround page. They are local agreements: no professional body sets them."""
+
+    targets: tuple[TurnaroundTarget, ...] = (
+        TurnaroundTarget(minutes=1440, share=90),
+        TurnaroundTarget(minutes=240, share=90, priority=("urgent",)),
+        TurnaroundTarget(minutes=60, share=90, priority=("stat",)),
+    )
+    smallest_group: int = Field(default=5, ge=2)
+    """Readers are shown as groups of at least so many; single ones only with permission."""
+
+
 class Utilization(Section):
     """What image headers do not show of a scanner's time."""
 
@@ -236,6 +325,122 @@ class Utilization(Section):
     """Minutes of positioning and patient change by modality, added to the acquisition of each exam: a model, to be set to
     what the department measures. ISMRM 2018 no. 2634 found 9:33 and 10:47 min of empty table in MR; the others are
     proposals."""
+    turnover_minutes: float = Field(default=60, gt=0, le=480)
+    """A gap between two exams up to this is turnover; a longer one is idle time."""
+    bookable_minutes: float = Field(default=30, gt=0, le=480)
+    """Idle time of at least this could have been booked; shorter is a sliver."""
+    first_case_grace_minutes: float = Field(default=5, ge=0, le=120)
+    late_cancel_hours: float = Field(default=24, gt=0, le=336)
+    infer_hours: bool = True
+    """Devices without configured or loaded hours get them from when they were active, marked `inferred`."""
+
+
+class FolderSource(Section):
+    """A folder into which another system writes files."""
+
+    kind: Literal["folder"]
+    name: SourceName
+    path: Path
+
+
+class WorklistSource(Section):
+    """A modality worklist server, asked by C-FIND (PS3.4 Annex K)."""
+
+    kind: Literal["worklist"]
+    name: SourceName
+    host: str
+    port: int = Field(ge=1, le=65535)
+    called_ae: str = Field(min_length=1, max_length=16)
+    calling_ae: str = Field(default="ISOCENTER", min_length=1, max_length=16)
+    modality: str | None = None
+    station_ae: str | None = None
+    days_back: int = Field(default=1, ge=0, le=60)
+    days_ahead: int = Field(default=14, ge=0, le=366)
+    timeout_seconds: float = Field(default=30, gt=0)
+    site: str | None = None
+    """Site of entries that name none."""
+
+
+class FhirSource(Section):
+    """A FHIR R4 server: paged search, or its Bulk Data export."""
+
+    kind: Literal["fhir"]
+    name: SourceName
+    url: str = Field(pattern=r"^https?://")
+    bulk: bool = False
+    """Whether to export (`$export`, NDJSON) rather than to search page by page."""
+    group: str | None = None
+    """Group id of the export; without it the whole system's."""
+    resources: tuple[str, ...] = (
+        "ServiceRequest",
+        "Appointment",
+        "ImagingStudy",
+        "Procedure",
+        "DiagnosticReport",
+        "Encounter",
+        "Patient",
+        "ChargeItem",
+    )
+    page_size: int = Field(default=200, ge=1, le=5000)
+    overlap_minutes: int = Field(default=60, ge=0)
+    """How far behind the last pull's end the next begins (`_lastUpdated`), for servers that write late."""
+    timeout_seconds: float = Field(default=60, gt=0)
+    client_id: str | None = None
+    """SMART Backend Services: with token_url and private_key_file a signed assertion buys the token."""
+    token_url: str | None = None
+    private_key_file: Path | None = None
+    scopes: str = "system/*.rs"
+    accession_systems: tuple[str, ...] = ()
+    """Identifier systems of accession numbers, where the server does not type them ACSN."""
+    site: str | None = None
+
+
+class SqlSource(Section):
+    """A table or view of an EMR, RIS or billing database, read by a query with a watermark."""
+
+    kind: Literal["sql"]
+    name: SourceName
+    url: SecretStr
+    """SQLAlchemy URL, e.g. `postgresql+psycopg://reader@ris/ris`; `env:NAME` takes it from the environment."""
+    query: str
+    """One SELECT; `:since` is where the last pull ended, less the overlap: `… WHERE changed_at >= :since ORDER BY changed_at`."""
+    watermark: str
+    """Column of the answer by which it is ordered; its greatest value is where the next pull begins."""
+    extract: str
+    """Name of the `[[extracts]]` entry that maps its columns."""
+    start: str = "1900-01-01T00:00:00"
+    """First value of `:since`, a time or a number."""
+    overlap_minutes: int = Field(default=60, ge=0)
+    chunk_rows: int = Field(default=50_000, ge=100)
+    timeout_seconds: float = Field(default=300, gt=0)
+
+
+Source = Annotated[FolderSource | WorklistSource | FhirSource | SqlSource, Field(discriminator="kind")]
+"""A system that data is pulled from, by `python -m etl pull NAME`."""
+
+
+class CalendarFile(Section):
+    """How the columns of CSV calendars are called, and whom an iCalendar file speaks of."""
+
+    files: str
+    """A glob on the file's name, e.g. `staffing_*.ics`."""
+    name: str | None = None
+    """Calendar's name; without it the file's X-WR-CALNAME or name."""
+    device: str | None = None
+    modality: str | None = None
+    site: str | None = None
+    kind: Literal["staffed", "closed", "planned_down", "unplanned_down"] | None = None
+    """What all its entries are; without it CATEGORIES or the column `kind` say it."""
+    columns: dict[str, str] = {}
+    """CSV: our column (`device, modality, site, kind, starts, ends, reason`) to the file's."""
+    time_formats: tuple[str, ...] = (
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%dT%H:%M",
+        "%Y-%m-%d %H:%M:%S",
+        "%Y-%m-%dT%H:%M:%S",
+        "%Y-%m-%d",
+    )
+    time_zone: str | None = None
 
 
 class Freshness(Section):
@@ -262,7 +467,13 @@ class Settings(Section):
     web: Web = Web()
     utilization: Utilization = Utilization()
     freshness: Freshness = Freshness()
+    matching: Matching = Matching()
+    clocks: Clocks = Clocks()
+    turnaround: Turnaround = Turnaround()
+    subspecialties: tuple[Subspecialty, ...] = ()
     extracts: tuple[Extract, ...] = ()
+    calendars: tuple[CalendarFile, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     @model_validator(mode="after")
     def _sites_agree(self) -> Settings:
@@ -273,6 +484,9 @@ class Settings(Section):
             raise ValueError(f"sites repeat a code: {min(code for code in codes if codes.count(code) > 1)!r}")
         if self.default_site is not None and self.default_site not in codes:
             raise ValueError(f"default_site {self.default_site!r} is none of {codes}")
+        named = [source.name for source in self.sources]
+        if len(set(named)) != len(named):
+            raise ValueError(f"sources repeat a name: {min(name for name in named if named.count(name) > 1)!r}")
         owners: dict[str, str] = {}
         for site in self.sites:
             for alias in (site.code, *site.aliases):
@@ -294,7 +508,9 @@ class Settings(Section):
 
     def digest(self) -> str:
         """A hash of all settings that shape the star (not the web server's)."""
-        shaping = self.model_dump(mode="json", exclude={"web", "load", "data_directory", "limits", "freshness"})
+        shaping = self.model_dump(
+            mode="json", exclude={"web", "load", "data_directory", "limits", "freshness", "sources", "turnaround"}
+        )
         return sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
 
     def shown(self) -> dict[str, Any]:

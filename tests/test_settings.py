@@ -39,10 +39,24 @@ def test_every_key_stands_in_the_shipped_file(key: str) -> None:
 
 def test_every_line_that_the_file_shows_can_be_set_and_shows_the_default(file: Path) -> None:
     shown = Settings.model_validate(tomllib.loads(UNCOMMENTED))
-    examples = {"sites", "default_site", "extracts", "web"}
+    examples = {
+        "sites",
+        "default_site",
+        "extracts",
+        "web",
+        "turnaround",
+        "subspecialties",
+        "calendars",
+        "sources",
+        "hl7",
+    }
     assert shown.model_dump(exclude=examples) == Settings().model_dump(exclude=examples)
     assert shown.web.model_dump(exclude={"secret"}) == Web().model_dump(exclude={"secret"})
-    assert shown.sites[0].model_dump(exclude={"hours"}) == Settings().sites[0].model_dump(exclude={"hours"})
+    assert shown.sites[0].model_dump(exclude={"hours", "reading_hours"}) == Settings().sites[0].model_dump(
+        exclude={"hours", "reading_hours"}
+    )
+    assert shown.hl7.model_dump(exclude={"statuses"}) == Settings().hl7.model_dump(exclude={"statuses"})
+    assert [source.kind for source in shown.sources] == ["folder", "worklist", "fhir", "sql"]
     assert shown.extracts[0].columns["event:report_final"] == "SIGNED_AT"
 
 

@@ -187,6 +187,19 @@ WORKFLOW: tuple[LandingColumn, ...] = (
     LandingColumn("placer", pl.Utf8, "Pseudonym of the placer order number."),
     LandingColumn("filler", pl.Utf8, "Pseudonym of the filler order number."),
     LandingColumn("visit", pl.Utf8, "Pseudonym of the visit number."),
+    LandingColumn(
+        "accession_cut",
+        pl.Utf8,
+        "Pseudonym of the first 16 characters of an accession number that is longer: DICOM (0008,0050) holds no more.",
+    ),
+    LandingColumn("procedure_request", pl.Utf8, "Pseudonym of the Requested Procedure ID (0040,1001)."),
+    LandingColumn("appointment", pl.Utf8, "Pseudonym of the appointment's own number (SCH-1, SCH-2, Appointment.id)."),
+    LandingColumn("step_uid", pl.Utf8, "SOP Instance UID of the performed procedure step."),
+    LandingColumn("ae_title", pl.Utf8, "Scheduled or performing AE title (0040,0001), (0040,0241)."),
+    LandingColumn("protocol", pl.Utf8, "Protocol of the performed step (0018,1030), (0040,0260)."),
+    LandingColumn(
+        "performed_series", pl.Int32, "Series that the performed step lists (0040,0340); null where it lists none."
+    ),
     LandingColumn("message_type", pl.Utf8, "As `ORU^R01`; `extract` for table rows."),
     LandingColumn("stated_at", TIME, "When the sender says it (MSH-7, EVN-2, extract time): the later statement wins."),
     LandingColumn("order_control", pl.Utf8, "ORC-1."),
@@ -204,6 +217,14 @@ WORKFLOW: tuple[LandingColumn, ...] = (
     LandingColumn("reader", pl.Utf8, "Pseudonym of the interpreting provider."),
     LandingColumn("technologist", pl.Utf8, "Pseudonym of the technologist."),
     LandingColumn("station", pl.Utf8, "Scheduled or performing station, room or resource."),
+    LandingColumn("reader_group", pl.Utf8, "Section or firm that reads, where the source names it."),
+    LandingColumn("scheduled_minutes", pl.Float64, "Booked length of the appointment (SCH-9, AIS-7, minutesDuration)."),
+    LandingColumn(
+        "reason_code", pl.Utf8, "Why it was cancelled or broken off, as coded: (0040,0281), SCH-6.1, ORC-16.1."
+    ),
+    LandingColumn("reason_text", pl.Utf8, "The same in words."),
+    LandingColumn("standard_code", pl.Utf8, "Code of the procedure in a public scheme, where the source has it."),
+    LandingColumn("standard_scheme", pl.Utf8, "That scheme: LN (LOINC), RADLEX, SCT, …"),
     LandingColumn("charge_code", pl.Utf8, "FT1-7 or the extract's charge code."),
     LandingColumn("charge_kind", pl.Utf8, "FT1-6: CG charge, CD or CR reversal."),
     LandingColumn("charge_amount", pl.Decimal(18, 4), "Amount charged, exact."),
@@ -216,6 +237,7 @@ PATIENT: tuple[LandingColumn, ...] = (
     *COMMON,
     LandingColumn("patient", pl.Utf8, "Pseudonym of the patient; of a merge, of the one that survives."),
     LandingColumn("merged", pl.Utf8, "Pseudonym of the identity that a merge ends (MRG-1); empty otherwise."),
+    LandingColumn("undoes", pl.Boolean, "The statement takes the merge or link of the two identities back (A37)."),
     LandingColumn("message_type", pl.Utf8, "As `ADT^A40`."),
     LandingColumn("stated_at", TIME, "EVN-6, EVN-2 or MSH-7."),
     LandingColumn("sex", pl.Utf8, 'F, M or O; `""` where the sender deletes it.'),
@@ -226,12 +248,34 @@ PATIENT: tuple[LandingColumn, ...] = (
 )
 """`patient`: one row a statement about a patient (ADT)."""
 
+CALENDAR: tuple[LandingColumn, ...] = (
+    *COMMON,
+    LandingColumn("calendar", pl.Utf8, "Name of the calendar: a newer statement of it replaces the older whole."),
+    LandingColumn("stated_at", TIME, "When the calendar was made; the time of receipt where it does not say."),
+    LandingColumn(
+        "device", pl.Utf8, "Station, AE title or room that it speaks of; null for a modality or a whole site."
+    ),
+    LandingColumn("modality", pl.Utf8, "Modality that it speaks of; null for one device or a whole site."),
+    LandingColumn("kind", pl.Utf8, "staffed, closed, planned_down or unplanned_down."),
+    LandingColumn("starts_local", pl.Datetime("us"), "Start on the wall clock of `time_zone`."),
+    LandingColumn("ends_local", pl.Datetime("us"), "End on the wall clock, excluded."),
+    LandingColumn("time_zone", pl.Utf8, "IANA zone of the two; null is the site's."),
+    LandingColumn("rule", pl.Utf8, "Recurrence as RFC 5545 writes it: RRULE, RDATE and EXDATE lines; null for once."),
+    LandingColumn(
+        "entry", pl.Utf8, "UID of the entry and its RECURRENCE-ID, so that a moved occurrence replaces its own."
+    ),
+    LandingColumn("cancelled", pl.Boolean, "STATUS:CANCELLED."),
+    LandingColumn("reason", pl.Utf8, "What it is for, in words; names of people are never taken."),
+)
+"""`calendar`: one row an entry of a calendar: when a device, a modality or a site is staffed, closed or down."""
+
 LANDING: dict[str, tuple[LandingColumn, ...]] = {
     "series": SERIES,
     "irradiation_event": IRRADIATION_EVENT,
     "dose_report": DOSE_REPORT,
     "workflow": WORKFLOW,
     "patient": PATIENT,
+    "calendar": CALENDAR,
 }
 """All landing tables by name."""
 

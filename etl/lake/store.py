@@ -144,7 +144,7 @@ class Lake:
         """Appends rows to one Delta table; the new files with their SHA-256."""
         folder = self.directory / table
         before = set(self._files(table))
-        write_deltalake(str(folder), frame, mode="append", partition_by=["month"])
+        write_deltalake(str(folder), frame, mode="append", partition_by=["month"], schema_mode="merge")
         return {file: _sha256(folder / file) for file in self._files(table) if file not in before}
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -213,6 +213,7 @@ def conform(table: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 OWN_TIME = {
+    "calendar": "stated_at",
     "series": "started_at",
     "irradiation_event": "started_at",
     "dose_report": "object_at",

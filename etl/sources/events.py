@@ -23,7 +23,13 @@ class ExamEvent(NamedTuple):
 
 EVENTS: tuple[ExamEvent, ...] = (
     ExamEvent("order_placed", "ordered", "ordered", "first", "The order was placed (ORC-1 NW: ORC-9, ORC-15, MSH-7)."),
-    ExamEvent("scheduling_done", "scheduled", None, "first", "The appointment was made (first SIU^S12)."),
+    ExamEvent(
+        "scheduling_done",
+        "scheduled",
+        "booked",
+        "first",
+        "The appointment was made (first SIU^S12; Appointment.created).",
+    ),
     ExamEvent(
         "exam_scheduled_for",
         "scheduled",
@@ -31,16 +37,43 @@ EVENTS: tuple[ExamEvent, ...] = (
         "last",
         "The time the exam is planned for (SCH-11.4, AIS-4, OBR-36, TQ1-7).",
     ),
+    ExamEvent(
+        "emergency_arrival",
+        None,
+        "door",
+        "first",
+        "The patient came through the hospital's door (ADT^A04 or A01: PV1-44, EVN-6; Encounter.period.start).",
+    ),
     ExamEvent("patient_arrived", "arrived", "arrived", "first", "Arrival in imaging (RIS, SIU^S14 arrived)."),
+    ExamEvent(
+        "patient_in_room", "arrived", "in_room", "first", "The patient is in the scanner's room (status of the RIS)."
+    ),
     ExamEvent(
         "exam_started", "in_progress", "started", "first", "Start of the exam (MPPS, first acquisition, RIS button)."
     ),
     ExamEvent("exam_completed", "completed", "ended", "first", "End of the exam (MPPS, last acquisition, RIS button)."),
+    ExamEvent(
+        "patient_left_room", None, "left_room", "last", "The patient left the scanner's room (status of the RIS)."
+    ),
     ExamEvent("read_started", "reading", "read_started", "first", "The radiologist opened the exam."),
+    ExamEvent(
+        "report_dictated",
+        "reading",
+        None,
+        "first",
+        "Dictated, not verified (OBR-25 R, TXA-6; DiagnosticReport partial).",
+    ),
     ExamEvent("report_preliminary", "prelim", "prelim", "first", "First preliminary report (OBR-25 P)."),
     ExamEvent("report_final", "final", "final", "first", "First final report (OBR-25 F: OBR-22)."),
     ExamEvent("report_corrected", "corrected", None, "first", "A corrected report (OBR-25 C)."),
     ExamEvent("report_addendum", "addended", None, "first", "An addendum."),
+    ExamEvent(
+        "result_communicated",
+        None,
+        "communicated",
+        "first",
+        "A critical result was told to the referrer (Communication.sent; extract).",
+    ),
     ExamEvent("charge_posted", None, "charged", "first", "A charge was posted (FT1-5, FT1-4)."),
     ExamEvent(
         "order_cancelled",
@@ -55,6 +88,13 @@ EVENTS: tuple[ExamEvent, ...] = (
         "exam_discontinued", "discontinued", None, "last", "The exam was broken off (ORC-1 DC, OD; MPPS DISCONTINUED)."
     ),
     ExamEvent("patient_no_show", "no_show", None, "last", "The patient did not come (SIU^S26)."),
+    ExamEvent(
+        "worklist_left",
+        None,
+        None,
+        "last",
+        "The entry is no longer on the modality worklist: done, moved or cancelled.",
+    ),
     ExamEvent("images_stored", None, None, "last", "The archive has the images."),
 )
 
@@ -75,11 +115,15 @@ STATE_ORDER = (
 """States in the order of an exam's life; `cancelled`, `discontinued` and `no_show` are ends."""
 
 SOURCE_PRECEDENCE: dict[str, tuple[str, ...]] = {
-    "exam_started": ("mpps", "dicom", "hl7", "extract"),
-    "exam_completed": ("hl7", "extract", "mpps", "dicom"),
-    "exam_scheduled_for": ("siu", "hl7", "extract", "dicom"),
+    "exam_started": ("mpps", "dicom", "hl7", "extract", "fhir", "siu", "mwl"),
+    "exam_completed": ("hl7", "extract", "fhir", "mpps", "dicom", "siu", "mwl"),
+    "exam_scheduled_for": ("siu", "fhir", "mwl", "hl7", "extract", "mpps", "dicom"),
+    "exam_discontinued": ("mpps", "hl7", "fhir", "extract", "siu", "mwl", "dicom"),
 }
 """Best first, where it differs from the default: the start comes from the machine, the end that makes an exam ready to
 read from the system where people say so (the machine's own end stands in `machine_ended_at`), plans from the scheduler."""
 
-DEFAULT_PRECEDENCE = ("mpps", "siu", "hl7", "extract", "dicom")
+DEFAULT_PRECEDENCE = ("mpps", "siu", "hl7", "fhir", "extract", "mwl", "dicom")
+
+COARSE = ("h", "d", "month", "year")
+"""Precisions of a time that are too coarse for an interval in minutes, or to tell one slot from the next."""
