@@ -1,4 +1,7 @@
-"""The source `dicom`: image headers to series and header dose, dose reports to events; pixels are never read."""
+"""The sources in DICOM files: images to series and header dose, dose reports to events, worklist entries, performed steps.
+
+Which of them a file is, its data set says; pixels are never read.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,15 @@ from pydicom._uid_dict import UID_dictionary
 
 from etl.sources import dicom_tags as tags
 from etl.sources.contract import Context, Input, Offered, Reject, Row, Verdict, digest_of, not_applicable, rejected
-from etl.sources.dicom_dataset import DamagedError, DataSet
+from etl.sources.dicom_dataset import DamagedError
 from etl.sources.dicom_exam import UnusableError, read_exam
 from etl.sources.dicom_file import DicomFile, is_bare, open_dicom
 from etl.sources.header_dose import header_rows
+from etl.sources.mpps import MPPS, MPPS_CLASS, is_performed_step, read_step
 from etl.sources.rdsr import read_report, report_kind
 from etl.sources.series import series_row
 from etl.sources.sr_content import Content
+from etl.sources.worklist import MWL, damaged, is_entry, read_entry
 
 if TYPE_CHECKING:
     from settings import Settings
@@ -66,14 +71,14 @@ class DicomReader:
         try:
             file = open_dicom(source, context.settings.limits)
         except DamagedError as damage:
-            yield rejected(DICOM, _digest(source), _reject(damage))
+            yield _refused(_likely_kind(source), _digest(source), damage)
             return
         try:
-            yield _offered(file, context)
+            yield _offered(file, context, source.name)
         except DamagedError as damage:
-            yield rejected(_kind_of(file.data), file.digest, _reject(damage))
+            yield _refused(_kind_of(file), file.digest, damage)
         except UnusableError as error:
-            yield rejected(_kind_of(file.data), file.digest, error.reject)
+            yield rejected(_kind_of(file), file.digest, error.reject)
 
 
 READER = DicomReader()
@@ -84,36 +89,48 @@ def _digest(source: Input) -> str:
     return digest_of(source.head(1 << 20), str(source.size))
 
 
-def _reject(damage: DamagedError) -> Reject:
+def _refused(kind: str, digest: str, damage: DamagedError) -> Offered:
+    if kind in {MWL, MPPS}:
+        return rejected(kind, digest, damaged(damage))
     remedy = _REMEDIES.get(damage.reason, "Check the object with its sender; the bytes are no valid data set.")
-    return Reject(damage.reason, f"The DICOM object cannot be used: {damage}.", remedy)
+    return rejected(kind, digest, Reject(damage.reason, f"The DICOM object cannot be used: {damage}.", remedy))
 
 
-def _kind_of(data: DataSet) -> str:
-    return RDSR if data.text(tags.SOP_CLASS) in DOSE_CLASSES else DICOM
+def _likely_kind(source: Input) -> str:
+    """What a file that could not be opened was meant to be: by its name, or the class in its file meta information."""
+    if MPPS_CLASS.encode() in source.head(1024):
+        return MPPS
+    return MWL if source.name.casefold().endswith(".wl") else DICOM
 
 
-def _offered(file: DicomFile, context: Context) -> Offered:
-    """What becomes of an object, by its SOP class."""
+def _kind_of(file: DicomFile) -> str:
+    if file.data.text(tags.SOP_CLASS) in DOSE_CLASSES:
+        return RDSR
+    return MPPS if is_performed_step(file) else MWL if is_entry(file) else DICOM
+
+
+def _offered(file: DicomFile, context: Context, name: str) -> Offered:
+    """What becomes of an object, by its SOP class; worklist entries and the changes of a performed step name none."""
     data = file.data
     sop_class = data.text(tags.SOP_CLASS)
-    if not sop_class:
-        return _without_class(file)
     if sop_class in IMAGE_CLASSES:
         return _image(file, context, sop_class)
     if sop_class.startswith(SR_CLASSES):
         return _report(file, context, sop_class)
-    name = UID_dictionary[sop_class][0] if sop_class in UID_dictionary else "private or unknown SOP class"
+    if is_performed_step(file):
+        return read_step(file, context, name)
+    if is_entry(file):
+        return read_entry(file, context, name)
+    if not sop_class:
+        return _without_class(file)
+    class_name = UID_dictionary[sop_class][0] if sop_class in UID_dictionary else "private or unknown SOP class"
     reason = "dicomdir" if sop_class == DICOMDIR else "unsupported-sop-class"
     return not_applicable(
-        DICOM, file.digest, reason, f"{name} ({sop_class[:64]}) is no imaging fact and lands nothing."
+        DICOM, file.digest, reason, f"{class_name} ({sop_class[:64]}) is no imaging fact and lands nothing."
     )
 
 
 def _without_class(file: DicomFile) -> Offered:
-    if tags.SCHEDULED_STEP in file.data:
-        message = "A modality worklist item is a plan of another system, no object of an exam."
-        return not_applicable(DICOM, file.digest, "worklist-item", message)
     if any(tag >> 16 == 0x0004 for tag in file.data.elements):
         return not_applicable(DICOM, file.digest, "dicomdir", "A DICOMDIR is the index of a medium and lands nothing.")
     message = "(0008,0016) SOP Class UID is missing or empty, so nothing says what the object is."
@@ -152,7 +169,7 @@ def _report(file: DicomFile, context: Context, sop_class: str) -> Offered:
             "(0040,A043) Concept Name Code Sequence is missing: a structured report without a root concept is cut."
         )
         return rejected(
-            _kind_of(file.data), file.digest, Reject("truncated", message, _REMEDIES["truncated"], "(0040,A043)")
+            _kind_of(file), file.digest, Reject("truncated", message, _REMEDIES["truncated"], "(0040,A043)")
         )
     kind = report_kind(root)
     if kind is None and sop_class not in DOSE_CLASSES:

@@ -17,7 +17,8 @@ from etl.sources.dicom_time import Clock, clock_of, parse_date
 if TYPE_CHECKING:
     from settings import NotPatients
 
-_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+$")
+UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+$")
+"""PS3.5 section 9.1."""
 _AGE = re.compile(r"(\d{1,3})([DWMY])$")
 _DAYS = {"D": 1.0, "W": 7.0, "M": 365.25 / 12, "Y": 365.25}
 
@@ -65,7 +66,7 @@ def required_uid(data: DataSet, tag: int, name: str, reason: str, flags: list[st
         message = f"{mark} {name} is missing or empty; without it the object belongs to no exam."
         remedy = "Ask the sending system for the complete object and load it again."
         raise UnusableError(Reject(f"missing-{reason}", message, remedy, field=mark))
-    if len(uid) > 64 or not _UID.match(uid):
+    if len(uid) > 64 or not UID.match(uid):
         flags.append(f"{mark}: invalid-uid")
     elif len(uid) < 6:
         flags.append(f"{mark}: uid-too-short to be unique")
@@ -83,14 +84,14 @@ def read_exam(data: DataSet, context: Context, flags: list[str]) -> Exam:
     institution = data.text(tags.INSTITUTION)
     site = context.settings.site_of(institution)
     name, patient_id = data.text(tags.PATIENT_NAME), data.text(tags.PATIENT_ID)
-    accessions = _accessions(data, identities)
+    accessions = _accessions(data, context, site.code, identities)
     columns: Row = {
         "site": site.code,
         "source_name": data.text(tags.STATION) or None,
         "study_uid": study_uid,
         "accession": accessions[0] if accessions else None,
         "patient": identities.pseudonym("patient", patient_id, name or None),
-        "sex": _sex(data, flags),
+        "sex": sex_of(data, flags),
         "birth_year": None,
         "not_patient": not_patient(context.settings.not_patients, name, patient_id),
         "manufacturer": data.text(tags.MANUFACTURER) or None,
@@ -106,14 +107,15 @@ def read_exam(data: DataSet, context: Context, flags: list[str]) -> Exam:
     }
     clock = clock_of(data.text(tags.TIMEZONE), site.zone, context.now, flags)
     exam = Exam(columns, clock, identities, flags, sorted(set(accessions)), parse_date(data.text(tags.STUDY_DATE)))
-    columns["birth_year"] = _birth_year(data, exam, context.now.year)
+    columns["birth_year"] = birth_year_of(data, exam.study_day.year if exam.study_day else context.now.year, flags)
     return exam
 
 
-def _accessions(data: DataSet, identities: Identities) -> list[str]:
+def _accessions(data: DataSet, context: Context, site: str, identities: Identities) -> list[str]:
     """Pseudonyms of the accession numbers, the object's own first (0008,0050), then those of its requests."""
     texts = [data.text(tags.ACCESSION), *(item.text(tags.ACCESSION) for item in data.items(tags.REQUEST_ATTRIBUTES))]
-    made = (identities.pseudonym("order", text) for text in dict.fromkeys(texts))
+    numbers = dict.fromkeys(context.settings.matching.number(text, site) for text in texts)
+    made = (identities.pseudonym("order", number) for number in numbers)
     return [pseudonym for pseudonym in made if pseudonym]
 
 
@@ -129,7 +131,8 @@ def _first_match(text: str, wildcards: tuple[str, ...]) -> str | None:
     return next((wildcard for wildcard in wildcards if folded and fnmatchcase(folded, wildcard.casefold())), None)
 
 
-def _sex(data: DataSet, flags: list[str]) -> str | None:
+def sex_of(data: DataSet, flags: list[str]) -> str | None:
+    """F, M or O of (0010,0040); None where it is absent, and with a flag where it is something else."""
     sex = data.text(tags.SEX).upper()
     if sex in {"", "F", "M", "O"}:
         return sex or None
@@ -137,15 +140,14 @@ def _sex(data: DataSet, flags: list[str]) -> str | None:
     return None
 
 
-def _birth_year(data: DataSet, exam: Exam, this_year: int) -> int | None:
-    """Year of (0010,0030), where the person can have been 0 to 120 years old."""
+def birth_year_of(data: DataSet, in_year: int, flags: list[str]) -> int | None:
+    """Year of (0010,0030), where the person can have been 0 to 120 years old in the year of the exam."""
     text = data.text(tags.BIRTH_DATE)
     if not text:
         return None
     day = parse_date(text)
-    at = exam.study_day.year if exam.study_day else this_year
-    if day is None or not 0 <= at - day.year <= 120:
-        exam.flags.append("(0010,0030): implausible birth date")
+    if day is None or not 0 <= in_year - day.year <= 120:
+        flags.append("(0010,0030): implausible birth date")
         return None
     return day.year
 

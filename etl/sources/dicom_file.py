@@ -44,6 +44,8 @@ class DicomFile:
     data: DataSet
     digest: str
     size: int
+    meta: DataSet
+    """File meta information (group 0002); empty for a bare data set."""
     has_pixels: bool = False
     flags: list[str] = field(default_factory=list)
 
@@ -81,12 +83,12 @@ def open_dicom(source: Input, limits: Limits) -> DicomFile:
 
 
 def _read(head: bytes, size: int, stream: BinaryIO, limits: Limits, *, whole: bool) -> DicomFile:
-    start, syntax, flags = _meta(head)
+    start, syntax, meta = _meta(head)
     if syntax in DEFLATED:
         if not whole:
             raise TruncatedError("a deflated data set is read whole")
-        return _read_deflated(head, start, size, limits, flags)
-    buffer = Buffer(head, BIG if syntax == BIG_ENDIAN else LITTLE, limits.max_nesting, flags)
+        return _read_deflated(head, start, size, limits, meta)
+    buffer = Buffer(head, BIG if syntax == BIG_ENDIAN else LITTLE, limits.max_nesting, meta.buffer.flags)
     data_set = DataSet(buffer, _is_explicit(buffer, start, syntax))
     pos, has_pixels = _read_top(data_set, start)
     if has_pixels:
@@ -96,17 +98,17 @@ def _read(head: bytes, size: int, stream: BinaryIO, limits: Limits, *, whole: bo
         raise TruncatedError("the data set goes on")
     else:
         digest = digest_of(head)
-    return DicomFile(data_set, digest, size, has_pixels, buffer.flags)
+    return DicomFile(data_set, digest, size, meta, has_pixels, buffer.flags)
 
 
-def _read_deflated(head: bytes, start: int, size: int, limits: Limits, flags: list[str]) -> DicomFile:
+def _read_deflated(head: bytes, start: int, size: int, limits: Limits, meta: DataSet) -> DicomFile:
     """A deflated data set, inflated under the header's limit (PS3.5 annex A.5)."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         data = inflater.decompress(head[start:], limits.max_header_mb << 20)
     except zlib.error as error:
         raise DamagedError("truncated", f"the deflated data set cannot be inflated: {error}") from error
-    buffer = Buffer(data, LITTLE, limits.max_nesting, flags)
+    buffer = Buffer(data, LITTLE, limits.max_nesting, meta.buffer.flags)
     data_set = DataSet(buffer, explicit=True)
     try:
         _, has_pixels = _read_top(data_set, 0)
@@ -118,11 +120,12 @@ def _read_deflated(head: bytes, start: int, size: int, limits: Limits, flags: li
         if not has_pixels:
             raise TruncatedError("the deflated data set has no end")
         buffer.flag("pixel-data-short: the deflated data set has no end")
-    return DicomFile(data_set, digest_of(head), size, has_pixels, buffer.flags)
+    return DicomFile(data_set, digest_of(head), size, meta, has_pixels, buffer.flags)
 
 
-def _meta(head: bytes) -> tuple[int, str, list[str]]:
-    """Where the data set starts, its transfer syntax, and doubts."""
+def _meta(head: bytes) -> tuple[int, str, DataSet]:
+    """Where the data set starts, its transfer syntax, and the file meta information with the doubts about it."""
+    meta = DataSet(Buffer(head), explicit=True)
     if head[128:132] == b"DICM":
         start = 132
         if head[132:134] != b"\x02\x00":
@@ -132,10 +135,11 @@ def _meta(head: bytes) -> tuple[int, str, list[str]]:
     elif is_bare(head):
         start = 0
         if head[:2] == b"\x08\x00":
-            return 0, "1.2.840.10008.1.2.1" if has_vr(head, 0) else "1.2.840.10008.1.2", ["no-file-meta: bare data set"]
+            meta.buffer.flag("no-file-meta: bare data set")
+            return 0, "1.2.840.10008.1.2.1" if has_vr(head, 0) else "1.2.840.10008.1.2", meta
     else:
         raise DamagedError("not-dicom-part10", "it has no DICM at byte 128 and does not start with a data set")
-    meta, end = DataSet(Buffer(head), explicit=True), start
+    end = start
     while head[end : end + 2] == b"\x02\x00":
         if head[end + 4 : end + 6] in LONG_VRS:
             end += 12 + int.from_bytes(head[end + 8 : end + 12], "little")
@@ -149,7 +153,7 @@ def _meta(head: bytes) -> tuple[int, str, list[str]]:
         if len(head) <= start:
             raise TruncatedError("the file meta information is cut")
         raise DamagedError("no-transfer-syntax", "(0002,0010) Transfer Syntax UID is missing")
-    return start, syntax, meta.buffer.flags
+    return start, syntax, meta
 
 
 def _is_explicit(buffer: Buffer, start: int, syntax: str) -> bool:

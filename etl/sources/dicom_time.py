@@ -70,7 +70,7 @@ class Clock:
         if text not in self.flags and len(self.flags) < MAX_FLAGS:
             self.flags.append(text)
 
-    def _moment(self, local: datetime, precision: str, field: str, offset: timezone | None) -> datetime | None:
+    def _moment(self, local: datetime, precision: str, field: str, offset: timezone | None) -> Moment | None:
         if offset is not None:
             moment = Moment(local.replace(tzinfo=offset).astimezone(UTC), precision)
         else:
@@ -80,17 +80,25 @@ class Clock:
         if checked(moment, self.now) is None:
             self._flag(f"{field}: {IMPLAUSIBLE} {moment.at:%Y-%m-%d}")
             return None
-        return moment.at
+        return moment
 
     def _bad(self, field: str) -> None:
         self._flag(f"{field}: {BAD_TIME}")
 
     def day_and_time(self, day_text: str, time_text: str, field: str) -> datetime | None:
         """UTC of a DA and a TM value; None where a part is absent, and with a flag where one cannot be read."""
-        if not day_text or not time_text:
+        moment = self.moment(day_text, time_text, field) if time_text else None
+        return moment.at if moment else None
+
+    def moment(self, day_text: str, time_text: str, field: str) -> Moment | None:
+        """The instant of a DA and a TM value, to the day where no time is written.
+
+        None where there is no day, and with a flag where a part cannot be read.
+        """
+        if not day_text:
             return None
         day, found = parse_date(day_text), _TIME.match(time_text)
-        since = _clock_time(found.groups()) if found else None
+        since = (timedelta(), "d") if not time_text else _clock_time(found.groups()) if found else None
         if day is None or since is None:
             self._bad(field)
             return None
@@ -116,10 +124,12 @@ class Clock:
             if since is None:
                 self._bad(field)
                 return None
-            return self._moment(local + since[0], since[1], field, parse_offset(offset) if offset else self.offset)
+            own = parse_offset(offset) if offset else self.offset
+            moment = self._moment(local + since[0], since[1], field, own)
         except (ValueError, OverflowError):
             self._bad(field)
             return None
+        return moment.at if moment else None
 
 
 def clock_of(timezone_text: str, zone: ZoneInfo, now: datetime, flags: list[str]) -> Clock:
