@@ -6,9 +6,7 @@ import fnmatch
 import json
 from collections.abc import Iterator
 from hashlib import sha256
-from itertools import islice
-from pathlib import Path, PurePath
-from secrets import token_bytes
+from pathlib import PurePath
 from typing import Any
 
 from etl.sources.contract import (
@@ -25,9 +23,8 @@ from etl.sources.contract import (
 from etl.sources.extract_mapping import RefusedRowError, RowMapper, check_extracts
 from etl.sources.extract_tables import RefusedFileError, TableRow, column_places, named, open_table
 from settings import Extract, Settings
-from state.identity import Pseudonymiser
 
-__all__ = ["READER", "check_extracts", "extract_of", "preview"]
+__all__ = ["READER", "check_extracts", "extract_of"]
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")
 
@@ -37,6 +34,12 @@ def extract_of(settings: Settings, name: str) -> Extract | None:
     plain = _plain(name)
     names = {plain, plain.removesuffix(".gz")}
     return next((one for one in settings.extracts if any(fnmatch.fnmatchcase(each, one.files) for each in names)), None)
+
+
+def _pulled(settings: Settings, name: str) -> Extract | None:
+    """The extract of a pulled file; what the pull wrote of numbers has a point, whatever the extract's files have."""
+    found = next((extract for extract in settings.extracts if extract.name == name), None)
+    return found and found.model_copy(update={"decimal_mark": "."})
 
 
 def _plain(name: str) -> str:
@@ -59,6 +62,8 @@ class ExtractReader:
         try:
             with source.opener() as raw:
                 table = open_table(raw, source.size, extract, context.settings.limits)
+                if table.extract is not None:
+                    extract = _pulled(context.settings, table.extract)
                 if extract is None:
                     raise _no_mapping(source.name, table.columns)
                 mapper = _Mapper(extract, table.columns, context)
@@ -130,39 +135,6 @@ def _no_mapping(name: str, columns: list[str]) -> RefusedFileError:
         ),
         Verdict.NOT_APPLICABLE,
     )
-
-
-def preview(path: Path, settings: Settings, rows: int = 5) -> dict[str, Any]:
-    """What the first rows of a file would give: its extract, verdict counts, mapped rows, and each reject in words.
-
-    Nothing is stored; pseudonyms are made with a key that is thrown away.
-    """
-    source = Input(path.name, path.stat().st_size, lambda: path.open("rb"))
-    context = Context(settings, Pseudonymiser(token_bytes(32)))
-    extract = extract_of(settings, path.name)
-    offered = list(islice(READER.read(source, context), rows))
-    return {
-        "file": path.name,
-        "extract": extract.name if extract else None,
-        "problems": check_extracts(settings),
-        **{
-            verdict.value: sum(one.verdict is verdict for one in offered)
-            for verdict in Verdict
-            if verdict is not Verdict.DUPLICATE
-        },
-        "rows": [{"position": one.position, **row} for one in offered for row in one.rows.get("workflow", [])],
-        "rejects": [
-            {
-                "position": one.position,
-                "reason": one.reject.reason,
-                "field": one.reject.field,
-                "message": one.reject.message,
-                "remedy": one.reject.remedy,
-            }
-            for one in offered
-            if one.reject
-        ],
-    }
 
 
 READER = ExtractReader()

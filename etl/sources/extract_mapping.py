@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from etl.sources.contract import Context, Identities, Reject, Row, month_of
 from etl.sources.events import EVENT_BY_NAME
 from etl.sources.extract_values import BadValueError, amount, birth_year, identifier, moment, sex
-from etl.sources.hl7_context import not_patient
+from etl.sources.hl7_context import check_statuses, not_patient
 from settings import Extract, Settings, Site
 from state.identity import IdentityKind
 
@@ -20,6 +20,8 @@ IDENTIFIERS: dict[str, IdentityKind] = {
     "accession": "order",
     "placer": "order",
     "filler": "order",
+    "procedure_request": "order",
+    "appointment": "order",
     "patient": "patient",
     "visit": "visit",
     "referrer": "person",
@@ -27,13 +29,22 @@ IDENTIFIERS: dict[str, IdentityKind] = {
     "technologist": "person",
 }
 """Landing columns that become pseudonyms, with their kind."""
+NUMBERS = frozenset(("accession", "placer", "filler"))
+"""Those compared with the numbers of other sources, in the form of `settings.matching`."""
+ACCESSION_LENGTH = 16
+"""Characters of an accession number that DICOM can hold: (0008,0050) has the value representation SH, PS3.5 section 6.2."""
 
 TEXTS = frozenset((
     "modality", "procedure_code", "procedure_scheme", "procedure_text", "body_part", "priority", "patient_class",
-    "department", "payer", "station", "order_status", "result_status", "charge_code", "charge_kind",
+    "department", "payer", "station", "ae_title", "order_status", "result_status", "charge_code", "charge_kind", "section",
+    "reader_group", "reason_code", "reason_text", "standard_code", "standard_scheme",
 ))  # fmt: skip
 UPPER = frozenset(("modality", "charge_kind"))
-OTHERS = frozenset(("study_uid", "site", "charge_amount", "sex", "birth_date", "birth_year", "stated_at"))
+OTHERS = frozenset((
+    "study_uid", "site", "charge_amount", "scheduled_minutes", "sex", "birth_date", "birth_year", "stated_at",
+))  # fmt: skip
+MOST_MINUTES = 7 * 24 * 60
+"""A longer appointment is taken for a mistake."""
 KEYS = ("accession", "placer", "filler", "study_uid", "patient", "visit")
 """A row names an exam by one of these; the first four suffice alone."""
 EVENT_PREFIX = "event:"
@@ -48,13 +59,13 @@ def landing_names() -> frozenset[str]:
 
 
 def check_extracts(settings: Settings) -> list[str]:
-    """What is wrong with the declared extracts, one sentence each; empty where they can be used."""
+    """What is wrong with the declared extracts and HL7 statuses, one sentence each; empty where they can be used."""
     names = [extract.name for extract in settings.extracts]
     twice = sorted({name for name in names if names.count(name) > 1})
     problems = [f"extracts.{name}: the name is used twice; give each extract its own." for name in twice]
     for extract in settings.extracts:
         problems += [f"extracts.{extract.name}: {problem}" for problem in _problems(extract)]
-    return problems
+    return problems + check_statuses(settings)
 
 
 def _problems(extract: Extract) -> Iterator[str]:
@@ -118,7 +129,7 @@ class RowMapper:
         }
         for name, cell in cells.items():
             try:
-                row.update(self._column(name, cell, flags, identities))
+                row.update(self._column(name, cell, site, flags, identities))
             except BadValueError as bad:
                 raise self._refused(name, bad.reject) from bad
         self._refuse_keyless(row)
@@ -128,18 +139,20 @@ class RowMapper:
         row |= {"events": events, "stated_at": stated_at, "month": month_of(stated_at)}
         return row
 
-    def _column(self, name: str, cell: Any, flags: list[str], identities: Identities) -> Row:
+    def _column(self, name: str, cell: Any, site: Site, flags: list[str], identities: Identities) -> Row:
         text = cell.strip() if isinstance(cell, str) else str(cell)
         doubt = None
         value: Any = None
         if name in IDENTIFIERS:
-            return {name: identities.pseudonym(IDENTIFIERS[name], identifier(text))}
+            return self._identifiers(name, identifier(text), site, identities)
         if name in TEXTS:
             return {name: (text.upper() if name in UPPER else text) or None}
         if name == "study_uid":
             value, doubt = (text, None) if _UID.fullmatch(text) else (None, "no UID" if text else None)
         elif name == "charge_amount":
             value, doubt = amount(text, self._extract.decimal_mark if isinstance(cell, str) else ".")
+        elif name == "scheduled_minutes":
+            value, doubt = self._minutes(cell, text)
         elif name == "sex":
             value, doubt = sex(text)
         elif name in {"birth_date", "birth_year"}:
@@ -150,6 +163,23 @@ class RowMapper:
         if doubt:
             flags.append(f"{name}: {doubt}")
         return {name: value}
+
+    def _identifiers(self, name: str, plain: str, site: Site, identities: Identities) -> Row:
+        """The pseudonym of one identifier; of a long accession number also that of the part that images carry."""
+        if name not in NUMBERS:
+            return {name: identities.pseudonym(IDENTIFIERS[name], plain)}
+        number = self._settings.matching.number
+        row: Row = {name: identities.pseudonym("order", number(plain, site.code))}
+        if name == "accession" and len(plain) > ACCESSION_LENGTH:
+            row["accession_cut"] = identities.pseudonym("order", number(plain[:ACCESSION_LENGTH], site.code))
+        return row
+
+    def _minutes(self, cell: Any, text: str) -> tuple[float | None, str | None]:
+        """A length in minutes, and a doubt."""
+        value, doubt = amount(text, self._extract.decimal_mark if isinstance(cell, str) else ".")
+        if value is not None and not 0 < value <= MOST_MINUTES:
+            return None, "implausible-number"
+        return None if value is None else float(value), doubt
 
     def _times(self, cells: Mapping[str, Any], zone: ZoneInfo, flags: list[str]) -> tuple[list[Row], datetime | None]:
         """The events, and when the row was stated: its own column, else the latest event that is no plan."""

@@ -18,6 +18,8 @@ from settings import Extract, Limits
 
 DELIMITERS = (",", ";", "\t", "|")
 PARQUET_ROWS = 4096
+EXTRACT_KEY = b"isocenter:extract"
+"""Key in the metadata of a Parquet file that a pull wrote: the name of the extract that maps it, whatever its own name."""
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _DATA_LIKE = re.compile(r"\s*[\d.,:/+-]+[\sTZ]*[\d.:+-]*\s*")
@@ -45,7 +47,7 @@ class TableRow(NamedTuple):
     """Why the line is no row."""
 
 
-class _Inflated:
+class Inflated:
     """A gzip stream read under the limits of ratio and size."""
 
     def __init__(self, stream: BinaryIO, packed_bytes: int, limits: Limits) -> None:
@@ -54,6 +56,11 @@ class _Inflated:
         self._limits = limits
 
     def read(self, length: int = -1) -> bytes:
+        """Unpacked bytes.
+
+        Raises:
+            RefusedFileError: the stream is damaged, or over a limit.
+        """
         try:
             data = self._stream.read(length)
         except (OSError, EOFError, zlib.error) as error:
@@ -72,16 +79,19 @@ class _Inflated:
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Goes to a place in the unpacked bytes."""
         return self._stream.seek(offset, whence)
 
 
 class CsvTable:
     """A delimited text with a header."""
 
+    extract: str | None = None
+
     def __init__(self, raw: BinaryIO, size: int, extract: Extract | None, limits: Limits) -> None:
         packed = raw.read(2) == _GZIP
         raw.seek(0)
-        stream = TextStream(cast("BinaryIO", _Inflated(raw, size, limits)) if packed else raw)
+        stream = TextStream(cast("BinaryIO", Inflated(raw, size, limits)) if packed else raw)
         encoding = stream.encoding or (extract.encoding if extract else "utf-8")
         self._rows = CsvRows(stream, encoding, limits.max_line_kb << 10)
         self._delimiter, self.columns = _header(self._rows, extract)
@@ -118,6 +128,9 @@ class ParquetTable:
     def __init__(self, raw: BinaryIO) -> None:
         try:
             self._file = pyarrow.parquet.ParquetFile(raw)
+            named = (self._file.schema_arrow.metadata or {}).get(EXTRACT_KEY)
+            self.extract = None if named is None else named.decode("utf-8", "replace")
+            """Name of the extract that maps the file, where a pull wrote it there."""
             self.columns = [tidy(name) for name in self._file.schema_arrow.names]
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise _damaged() from error

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from etl.lake.schema import polars_schema
 from etl.sources.contract import Context, Input, Offered, Row, Verdict
 from etl.sources.csv_rows import CsvRows
-from etl.sources.extract import READER, check_extracts, preview
+from etl.sources.extract import READER, check_extracts
 from etl.sources.text_stream import TextStream
-from settings import Extract, Limits, Settings, Site
+from settings import Extract, Limits, Matching, Settings, Site
 from state.identity import Pseudonymiser
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -382,15 +382,6 @@ def test_good_configuration_has_no_problems() -> None:
     assert check_extracts(config()) == []
 
 
-def test_preview_counts_and_shows(tmp_path: Path) -> None:
-    file = tmp_path / "exams.csv"
-    file.write_text("\n".join([HEADER, ROW, ROW.replace("10.00", "ten"), *[ROW] * 10]))
-    found = preview(file, config(), rows=3)
-    assert (found["extract"], found["problems"], found["accepted"], found["rejected"]) == ("ris", [], 2, 1)
-    assert found["rejects"][0]["field"] == "charge"
-    assert found["rows"][0]["procedure_code"] == "CT"
-
-
 def parquet(**columns: Any) -> bytes:
     stream = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns), stream)
@@ -581,3 +572,53 @@ def test_utf16_damage_stays_in_its_row() -> None:
     data = "a\nA1\n".encode("utf-16") + b"\x00\xd8" + "\nA2\n".encode("utf-16-le")
     assert verdicts(read(data, config({"accession": "a"}))) == ["accepted", "bad-encoding", "accepted"]
     assert TextStream(io.BytesIO(data)).encoding == "utf-8"
+
+
+def test_numbers_are_compared_in_the_form_of_the_matching_settings() -> None:
+    matching = Matching(strip_prefixes=("RAD-",), strip_leading_zeros=True, accession_scope="site")
+    settings = config({"accession": "a", "placer": "p", "filler": "f", "site": "s"}).model_copy(
+        update={"matching": matching}
+    )
+    (row,) = rows(read("a,p,f,s\nrad-007,0012,X1,West\n", settings))
+    assert row["accession"] == KEY.pseudonym("order", matching.number("RAD-007", row["site"]))
+    assert row["placer"] == KEY.pseudonym("order", matching.number("12", row["site"]))
+    assert row["filler"] == KEY.pseudonym("order", matching.number("X1", row["site"]))
+    assert row.get("accession_cut") is None
+
+
+def test_long_accession_number_is_also_known_by_what_images_carry() -> None:
+    number = "NORTH-2026-0000123456"
+    (row,) = rows(read(f"a\n{number}\n", config({"accession": "a"})))
+    assert row["accession"] == KEY.pseudonym("order", number)
+    assert row["accession_cut"] == KEY.pseudonym("order", number[:16])
+
+
+@pytest.mark.parametrize(
+    ("cell", "minutes"), [("20", 20.0), ("22.5", 22.5), ("", None), ("0", None), ("-5", None), ("99999", None)]
+)
+def test_scheduled_minutes(cell: str, minutes: float | None) -> None:
+    (row,) = rows(read(f"a,m\nA1,{cell}\n", config({"accession": "a", "scheduled_minutes": "m"})))
+    assert row["scheduled_minutes"] == minutes
+    assert bool(row["flags"]) == (minutes is None and cell != "")
+
+
+def test_what_came_with_the_workflow_columns() -> None:
+    names = (
+        "appointment",
+        "procedure_request",
+        "ae_title",
+        "section",
+        "reader_group",
+        "reason_code",
+        "reason_text",
+        "standard_code",
+        "standard_scheme",
+    )
+    (row,) = rows(
+        read(
+            f"a,{','.join(names)}\nA1,{','.join(names)}\n", config({"accession": "a", **{name: name for name in names}})
+        )
+    )
+    assert row["appointment"] == KEY.pseudonym("order", "appointment")
+    assert row["procedure_request"] == KEY.pseudonym("order", "procedure_request")
+    assert all(row[name] == name for name in names[2:])
