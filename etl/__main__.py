@@ -1,7 +1,7 @@
 """The loading commands: `python -m etl COMMAND --help`.
 
 Exit codes: 0 all stored or known; 1 something was rejected; 2 wrong usage or configuration; 3 the store cannot be used
-(lock, disk, damage); 130 stopped.
+(lock, disk, damage); 4 a source could not be asked; 130 stopped.
 """
 
 from __future__ import annotations

@@ -27,6 +27,9 @@ POINTS = (
 )
 """Every point, in the order in which a load passes them."""
 
+PULL_POINTS = ("fetch", "spool", "cursor", "sweep")
+"""Those of a pull, around the load: files fetched, ready to load, cursor written beside, cursor in place."""
+
 _passed: Counter[str] = Counter()
 
 

@@ -153,13 +153,14 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, digest: 
         yield _refused(name, digest, Reject("bad-member", message, "Make the archive again and load it."))
         return
     with data:
-        if data.read(4) == b"PK\x03\x04":
+        start = data.read(_START)
+        if start.startswith(b"PK\x03\x04"):
             remedy = "Unpack the outer archive and load its folder."
             yield _refused(
                 name, digest, Reject("archive-in-archive", "an archive inside an archive is not opened", remedy)
             )
             return
-        yield Input(name, info.file_size, lambda: _rewound(data))
+        yield Input(name, info.file_size, lambda: _rewound(data), start)
 
 
 def _refused(name: str, digest: str, reject: Reject) -> Offered:

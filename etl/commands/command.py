@@ -19,7 +19,7 @@ from state.home import DataHome
 from warehouse.arrow import CheckError
 from warehouse.publication import PublicationError
 
-WRONG_USE, STORE_UNUSABLE = 2, 3
+WRONG_USE, STORE_UNUSABLE, SOURCE_UNREACHABLE = 2, 3, 4
 
 Say = Callable[[str], None]
 Run = Callable[[argparse.Namespace, Settings, Say], tuple[int, Any, str]]

@@ -26,6 +26,17 @@ from state.home import DataHome
 DAYS = 400
 """A year with the weeks before it, so that every figure has a year to be compared with."""
 FILE_DAYS = 2
+WRITTEN = {
+    "images": "images",
+    "reports": "dose reports",
+    "steps": "performed steps",
+    "worklist": "worklist entries",
+    "messages": "message files",
+    "resources": "FHIR files",
+    "extracts": "extracts",
+    "calendars": "calendars",
+}
+"""What `write_demo` counts, in words."""
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +85,8 @@ def _run(options: argparse.Namespace, settings: Settings, say: Say) -> tuple[int
             counts |= loader.load([options.out / "files"]).as_json()
         counts["data_directory"] = str(own.data_directory)
     counts["seconds"] = round(time.monotonic() - began, 1)
-    text = f"{options.out}: {counts['images']:,} images, {counts['reports']:,} dose reports, {counts['messages']:,} message files, {counts['extracts']:,} extracts; {counts['seconds']} s"
+    written = ", ".join(f"{counts[name]:,} {words}" for name, words in WRITTEN.items())
+    text = f"{options.out}: {written}; {counts['seconds']} s"
     return 0, counts, text
 
 
@@ -119,6 +131,6 @@ COMMAND = Command(
     _arguments,
     _run,
     8,
-    "Writes DIR/isocenter.toml, DIR/files (real DICOM, dose reports, HL7 and CSV of the last days), DIR/truth.json and DIR/truth_events.parquet, and loads history and files. "
+    "Writes DIR/isocenter.toml, DIR/files (images, dose reports, performed steps, worklists, HL7, FHIR, extracts and calendars of the last days) and the truth (DIR/truth.json, DIR/truth_*.parquet), and loads history and files. "
     "Invented data throughout; the same seed gives the same hospital.",
 )

@@ -9,6 +9,7 @@ from typing import Any
 from etl.commands.command import Command, Say, open_home, store_errors
 from etl.lake.store import Lake
 from etl.star.build import StarBuilder
+from etl.star.decided import Decided
 from etl.star.index import LakeIndex
 from settings import Settings
 
@@ -31,7 +32,9 @@ def _run(options: argparse.Namespace, settings: Settings, say: Say) -> tuple[int
                 index = LakeIndex(lake)
             try:
                 index.catch_up()
-                publication = StarBuilder(lake, index, home.star, settings, say).publish(everything=True)
+                publication = StarBuilder(lake, index, home.star, settings, say, Decided.of(home)).publish(
+                    everything=True
+                )
             finally:
                 index.close()
     assert publication is not None
