@@ -21,7 +21,9 @@ class Permission(StrEnum):
     SEE_EXAM_ROWS = "see_exam_rows"
     SEE_IDENTIFIED = "see_identified"
     EXPORT = "export"
+    SEE_PERSONS = "see_persons"
     RETRY_REJECTS = "retry_rejects"
+    DECIDE_DATA = "decide_data"
     MANAGE_ACCOUNTS = "manage_accounts"
     VIEW_AUDIT = "view_audit"
 
@@ -39,6 +41,7 @@ class Role(StrEnum):
     PHYSICIST = "physicist"
     OPERATIONS = "operations"
     FINANCE = "finance"
+    READING_LEAD = "reading_lead"
     DATA_STEWARD = "data_steward"
     ADMINISTRATOR = "administrator"
     AUDITOR = "auditor"
@@ -67,10 +70,13 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.FINANCE: frozenset(
         {_P.VIEW_EXECUTIVE, _P.VIEW_UTILIZATION, _P.EXPORT},
     ),
+    Role.READING_LEAD: frozenset(
+        {_P.VIEW_UTILIZATION, _P.VIEW_TURNAROUND, _P.VIEW_DATA, _P.SEE_EXAM_ROWS, _P.SEE_PERSONS, _P.EXPORT},
+    ),
     Role.DATA_STEWARD: frozenset(
         {
             _P.VIEW_UTILIZATION, _P.VIEW_TURNAROUND, _P.VIEW_DOSE, _P.VIEW_DATA,
-            _P.SEE_EXAM_ROWS, _P.SEE_IDENTIFIED, _P.EXPORT, _P.RETRY_REJECTS,
+            _P.SEE_EXAM_ROWS, _P.SEE_IDENTIFIED, _P.EXPORT, _P.RETRY_REJECTS, _P.DECIDE_DATA,
         },
     ),
     Role.ADMINISTRATOR: frozenset(

@@ -109,3 +109,19 @@ settings_seen = Table(
     Column("at", UtcTime, nullable=False),
     Column("shown", JSON, nullable=False, comment="All settings with secrets masked."),
 )
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(32), nullable=False, comment="What is decided; see state/decisions.py."),
+    Column("subject", String(255), nullable=False, comment="What it is about: a key of the star, a device."),
+    Column("value", JSON, nullable=False, comment="What was decided."),
+    Column("reason", Text, nullable=False),
+    Column("decided_by", String(64), nullable=False),
+    Column("decided_at", UtcTime, nullable=False),
+    Column("revoked_by", String(64), comment="Null while it stands."),
+    Column("revoked_at", UtcTime),
+    Column("revoked_reason", Text),
+    Index("ix_decisions_kind", "kind", "subject"),
+)

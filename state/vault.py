@@ -22,6 +22,7 @@ from state.errors import MissingError, PermanentError, SealedError, StoreBusyErr
 from state.identity import Identity
 
 NONCE_BYTES = 12
+_JSON = json.JSONEncoder(ensure_ascii=False)
 _CREATE = """
 CREATE TABLE IF NOT EXISTS identities (
     pseudonym TEXT PRIMARY KEY,
@@ -95,7 +96,7 @@ class Vault:
 
     def _row(self, identity: Identity) -> tuple[str, str, int, bytes]:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        content = json.dumps([identity.original, identity.name], ensure_ascii=False).encode("utf-8", "surrogatepass")
+        content = _JSON.encode([identity.original, identity.name]).encode("utf-8", "surrogatepass")
         sealed = nonce + self._cipher.encrypt(nonce, content, _bound(identity.kind, identity.pseudonym))
         return identity.pseudonym, identity.kind, int(identity.name is not None), sealed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -43,6 +43,8 @@ class Publication:
     """Committed batches of the lake that are in it."""
     data_to: str | None
     """Newest exam time in it, UTC."""
+    decided: dict[str, list[str]] = field(default_factory=dict)
+    """Marks of the people's decisions that are in it."""
 
     @property
     def as_of(self) -> datetime | None:

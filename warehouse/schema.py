@@ -8,7 +8,7 @@ rebuild gives equal rows. Key 0 is the row for unknown in every dimension.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, MetaData, Numeric, Table, Text
 from sqlalchemy.types import TypeEngine
@@ -23,13 +23,18 @@ UNKNOWN = 0
 
 MILESTONES = (
     "ordered",
+    "booked",
     "scheduled_for",
+    "door",
     "arrived",
+    "in_room",
     "started",
     "ended",
+    "left_room",
     "read_started",
     "prelim",
     "final",
+    "communicated",
     "charged",
     "cancelled",
 )
@@ -63,8 +68,18 @@ def _key(name: str, dimension: str, doc: str) -> Column[Any]:
     return _column(name, BigInteger, doc, required=True, references=f"{dimension}.{dimension.removeprefix('dim_')}_key")
 
 
-def _table(name: str, grain: str, unique: Sequence[str], *columns: Column[Any], monthly: bool = False) -> Table:
-    """A table of the star: its grain in a sentence, the columns that are unique together, and whether it is partitioned by month."""
+def _table(
+    name: str,
+    grain: str,
+    unique: Sequence[str],
+    *columns: Column[Any],
+    monthly: Literal["exam", "device"] | None = None,
+) -> Table:
+    """A table of the star: its grain in a sentence and the columns that are unique together.
+
+    `monthly` partitions it by month: `exam` for what is derived exam by exam, `device` for what is derived from all exams
+    of a device's days.
+    """
     return Table(
         name, metadata, *columns, info={"grain": grain, "unique": tuple(unique), "monthly": monthly}, comment=grain
     )
@@ -156,6 +171,19 @@ dim_procedure = _table(
     _column("procedure_scheme", Text, "Coding scheme.", source="OBR-4.3"),
     _column("procedure_text", Text, "Description.", source="OBR-4.2; (0008,1030)"),
     _column("modality", Text, "Modality most often used for it."),
+    _column("section", Text, "Subspecialty that reads it, by the configuration; null without one."),
+    _column("stated_code", Text, "Code of a public scheme that messages give for it.", source="OBR-4.4; code.coding"),
+    _column("stated_scheme", Text, "That scheme.", source="OBR-4.6; coding.system"),
+    _column("standard_code", Text, "Standard procedure that people mapped it to."),
+    _column("standard_scheme", Text, "RADLEX, LN (LOINC) or own."),
+    _column("standard_name", Text, "Name of the standard procedure."),
+    _column(
+        "mapping_status",
+        Text,
+        "unmapped, confirmed or rejected (it is no exam to map).",
+        required=True,
+        values=("unmapped", "confirmed", "rejected"),
+    ),
 )
 
 dim_protocol = _table(
@@ -209,15 +237,34 @@ dim_payer = _table(
     _column("payer_name", Text, "As the messages name it.", source="IN1-4; FT1-14; extract"),
 )
 
-dim_staffed_hours = _table(
-    "dim_staffed_hours",
-    "One row a site, modality and weekday that is staffed, from the configuration.",
-    ["site_key", "modality", "iso_weekday", "opens_minute"],
+dim_reading_hours = _table(
+    "dim_reading_hours",
+    "One row a site, weekday and span in which reports are read, from the configuration.",
+    ["site_key", "iso_weekday", "opens_minute"],
     _column("site_key", BigInteger, "Site.", required=True, references="dim_site.site_key"),
-    _column("modality", Text, "Modality.", required=True),
     _column("iso_weekday", Integer, "1 Monday to 7 Sunday.", required=True, low=1),
     _column("opens_minute", Integer, "Minute of the local day.", unit="min", required=True, low=0),
     _column("closes_minute", Integer, "Minute of the local day, up to 1440.", unit="min", required=True, low=1),
+)
+
+dim_turnaround_target = _table(
+    "dim_turnaround_target",
+    "One row a configured target and combination of what it is for; the one with the greatest number that fits holds.",
+    ["target_number", "priority", "patient_class", "modality"],
+    _column("target_number", Integer, "Order in the configuration.", required=True, low=1),
+    _column("priority", Text, "Priority; empty is any.", required=True),
+    _column("patient_class", Text, "Patient class; empty is any.", required=True),
+    _column("modality", Text, "Modality; empty is any.", required=True),
+    _column("starts_on", Date, "Local day of the exam from which it holds.", required=True),
+    _column(
+        "target_minutes",
+        Double,
+        "From the end of the exam to its first final report.",
+        unit="min",
+        required=True,
+        low=0,
+    ),
+    _column("target_share", Double, "Percent of the exams that shall keep it.", unit="%", required=True, low=0),
 )
 
 
@@ -303,7 +350,17 @@ fact_exam = _table(
     _column("worklist_used", Boolean, "Its series name a worklist entry; null without series."),
     _column("not_patient", Text, "Phantom, service or test pattern that it matched: left out of all measures."),
     _column(
-        "match_rule", Text, "How its sources were joined: accession, study, filler, placer or alone.", required=True
+        "match_rule",
+        Text,
+        "Weakest rule by which its sources were joined: accession, study, filler, placer, request, cut, near or alone.",
+        required=True,
+    ),
+    _column(
+        "match_confidence",
+        Text,
+        "certain (accession or study), strong (filler or placer), probable (a fall-back) or alone.",
+        required=True,
+        values=("certain", "strong", "probable", "alone"),
     ),
     _column("study_uid", Text, "Study Instance UID; the least of them where several."),
     _column("accession_pseudonym", Text, "Keyed pseudonym of the accession number."),
@@ -324,18 +381,47 @@ fact_exam = _table(
         low=0,
     ),
     _column(
-        "room_minutes",
+        "clock_offset_s",
         Double,
-        "Modelled time in the room: machine minutes and the configured patient change, divided among the exams of one acquisition.",
-        unit="min",
-        low=0,
+        "What was added to the scanner's times to give its start, end and room times; null where the clock was taken as right.",
+        unit="s",
     ),
     _column(
-        "local_start_minute", Integer, "Minute of the local day at which the scanner started on it.", unit="min", low=0
+        "room_started_at",
+        TIME,
+        "From when the room was taken: patient in the room, else start of the exam.",
+        unit="UTC",
     ),
+    _column(
+        "room_ended_at",
+        TIME,
+        "Until when the room was taken: patient left it, else end of acquisition and the configured patient change.",
+        unit="UTC",
+    ),
+    _column(
+        "room_basis",
+        Text,
+        "measured (both room times stated), modelled (acquisition and the configured patient change).",
+        values=("measured", "modelled"),
+    ),
+    _column(
+        "acquisition_key",
+        BigInteger,
+        "Least exam key of the exams that share its acquisition: machine and room time count once for them.",
+    ),
+    _column("sharers", Integer, "Exams of the same acquisition, itself included.", low=1),
+    _column("slot_at", TIME, "Appointment that held at the end: the last one planned.", unit="UTC"),
+    _column("slot_minutes", Double, "Booked length of it.", unit="min", low=0),
+    _column("moves", Integer, "How often its appointment was moved.", required=True, low=0),
+    _column("reason_code", Text, "Why it was cancelled or broken off, as coded.", source="(0040,0281) CID 9301; SCH-6"),
+    _column("reason_text", Text, "The same in words."),
+    _column("section", Text, "Subspecialty that reads it, by the configuration."),
+    _column("reader_group", Text, "Section or firm that read it, where a source names it."),
+    _column("visit_pseudonym", Text, "Keyed pseudonym of the visit."),
     _column("series", Integer, "Series known.", required=True, low=0),
     _column("instances", BigInteger, "Instances known, resends once.", required=True, low=0),
     _column("bytes", BigInteger, "Size of its objects.", unit="byte", required=True, low=0),
+    _column("body_part", Text, "Body part as the scanner wrote it.", source="(0018,0015)"),
     _column("age_years", Double, "Patient's age at the exam.", unit="year"),
     _column("sex", Text, "Patient's sex as known now.", values=("F", "M", "O")),
     _column("weight_kg", Double, "Patient's weight.", unit="kg", source="(0010,1030)"),
@@ -343,7 +429,7 @@ fact_exam = _table(
     _column("charge_amount", Numeric(18, 4), "Charges less reversals, exact.", unit="currency of the source"),
     _column("addenda", Integer, "Addenda and corrections after the first final report.", required=True, low=0),
     _column("flags", Text, "Doubts, joined by `; `: impossible order of times, sources that disagree."),
-    monthly=True,
+    monthly="exam",
 )
 
 fact_exam_event = _table(
@@ -357,6 +443,19 @@ fact_exam_event = _table(
     _column("event_at", TIME, "When, UTC.", required=True, unit="UTC"),
     _column("precision", Text, "us, s, min, h, d, month or year as the source wrote it.", required=True),
     _column("is_chosen", Boolean, "It gives the milestone of the exam.", required=True),
+    _column("match_rule", Text, "By which rule this statement was joined to the exam."),
+    _column("stated_at", TIME, "When the source said it.", unit="UTC"),
+    _column(
+        "passed_over",
+        Text,
+        "Why it counts for nothing: wrong worklist entry, or a step closed long after the last image.",
+    ),
+    _column(
+        "stated_event_at",
+        TIME,
+        "The time as stated, where a scanner's clock was corrected; null otherwise.",
+        unit="UTC",
+    ),
     _column("source", Text, "Kind of source.", required=True),
     _column("source_name", Text, "Sending application, extract or station."),
     _column("file", Text, "File that gave it."),
@@ -366,7 +465,145 @@ fact_exam_event = _table(
         "digest", Text, "Landing row that gave it; for image headers the input digest of the instance.", required=True
     ),
     _column("run_id", Text, "Load run that brought it."),
-    monthly=True,
+    monthly="exam",
+)
+
+fact_appointment = _table(
+    "fact_appointment",
+    "One row a slot that was booked for an exam: a moved appointment has one row a slot.",
+    ["exam_key", "slot_number"],
+    _column("exam_key", BigInteger, "Exam.", required=True, references="fact_exam.exam_key"),
+    _column("month", Text, "Partition: the exam's own month.", required=True),
+    _column(
+        "slot_number",
+        Integer,
+        "1 for the first slot of the exam, in the order of the statements.",
+        required=True,
+        low=1,
+    ),
+    _key("site_key", "dim_site", "Site."),
+    _key("device_key", "dim_device", "Device that the slot names, else the one that the exam was done on."),
+    _key("procedure_key", "dim_procedure", "Procedure."),
+    _key("protocol_key", "dim_protocol", "Scanner protocol of the exam."),
+    _key("department_key", "dim_department", "Ordering department."),
+    _column("date_key", Integer, "Local day of the slot.", required=True, references="dim_date.date_key"),
+    _column("time_key", Integer, "Local hour of the slot.", required=True, references="dim_time.time_key"),
+    _column("local_day", Date, "Local day of the slot."),
+    _column("modality", Text, "Modality."),
+    _column("patient_class", Text, "ED, IP, OP or unknown.", values=("ED", "IP", "OP", "unknown")),
+    _column("priority", Text, "stat, urgent, routine or unknown.", values=("stat", "urgent", "routine", "unknown")),
+    _column("section", Text, "Subspecialty."),
+    _column("not_patient", Text, "Phantom, service or test pattern that the exam matched."),
+    _column("station", Text, "Station, AE title or room that the slot names."),
+    _column("booked_at", TIME, "When this slot was stated first.", unit="UTC"),
+    _column("slot_at", TIME, "When it begins.", required=True, unit="UTC"),
+    _column("slot_minutes", Double, "Its booked length; null where nothing says.", unit="min", low=0),
+    _column(
+        "outcome",
+        Text,
+        "kept, moved, cancelled, late_cancelled (less than the configured hours before), no_show, broken_off or open (still to come, or past and nothing tells).",
+        required=True,
+        values=("kept", "moved", "cancelled", "late_cancelled", "no_show", "broken_off", "open"),
+    ),
+    _column("ended_at", TIME, "When it was moved, cancelled or found missed.", unit="UTC"),
+    _column("lead_days", Double, "Days from the booking to the slot.", unit="day"),
+    _column("arrived_late_minutes", Double, "Arrival less slot of a kept one; negative is early.", unit="min"),
+    _column("started_late_minutes", Double, "Start less slot of a kept one; negative is early.", unit="min"),
+    _column("reason_code", Text, "Why it fell away, as coded."),
+    _column("reason_text", Text, "The same in words."),
+    monthly="exam",
+)
+
+fact_device_span = _table(
+    "fact_device_span",
+    "One row a stretch of a device's local day: what it was doing. The rows of a day never overlap and leave no gap in staffed time; outside it only use, closures and downtime are rows.",
+    ["device_id", "starts_at"],
+    _column("month", Text, "Partition: month of the local day.", required=True),
+    _column("device_id", Text, "Device over all its versions.", required=True),
+    _key("device_key", "dim_device", "Version current on that day."),
+    _key("site_key", "dim_site", "Site of the device."),
+    _column("modality", Text, "Modality of the device."),
+    _column("date_key", Integer, "Local day.", required=True, references="dim_date.date_key"),
+    _column("local_day", Date, "Local day.", required=True),
+    _column("starts_at", TIME, "When it begins.", required=True, unit="UTC"),
+    _column(
+        "start_minute",
+        Double,
+        "Minute of the local day at which it begins, wall clock: an hour that the clock shows twice has them twice.",
+        required=True,
+        unit="min",
+        low=0,
+    ),
+    _column(
+        "end_minute",
+        Double,
+        "Minute at which it ends, up to 1440: what runs past midnight goes on as a stretch of the next day.",
+        required=True,
+        unit="min",
+        low=0,
+    ),
+    _column(
+        "minutes", Double, "Its length in real time (summer time counted right).", required=True, unit="min", low=0
+    ),
+    _column(
+        "kind",
+        Text,
+        "in_use, turnover (gap between exams up to the configured length), idle, planned_down, unplanned_down (recorded) or closed.",
+        required=True,
+        values=("in_use", "turnover", "idle", "planned_down", "unplanned_down", "closed"),
+    ),
+    _column("is_staffed", Boolean, "Inside staffed hours; a closure is not staffed.", required=True),
+    _column(
+        "staffed_basis",
+        Text,
+        "Where the day's staffed hours come from: calendar, configuration, inferred or none.",
+        required=True,
+        values=("calendar", "configuration", "inferred", "none"),
+    ),
+    _column(
+        "cause",
+        Text,
+        "Of lost staffed time: late_start, turnover, no_show, late_cancel, early_end, unfilled, unplanned_down; null where nothing was lost, and of time still to come.",
+        values=("late_start", "turnover", "no_show", "late_cancel", "early_end", "unfilled", "unplanned_down"),
+    ),
+    _column("is_bookable", Boolean, "Idle staffed time long enough to book."),
+    _column("scanning_minutes", Double, "Of an in_use span: acquisition in it.", unit="min", low=0),
+    _column(
+        "overlap_minutes",
+        Double,
+        "Of an in_use span: time in which two separate acquisitions claim the room.",
+        unit="min",
+        low=0,
+    ),
+    _column("exams", Integer, "Exams that take the room first in it: they add up over days.", required=True, low=0),
+    _column(
+        "exam_key",
+        BigInteger,
+        "The exam of an in_use span, the least where several; of a gap, the exam before it; of a missed slot, its exam; of time still to come, the exam that it is booked for.",
+    ),
+    _column("reason", Text, "Words of the calendar for a closure or downtime."),
+    monthly="device",
+)
+
+fact_device_clock = _table(
+    "fact_device_clock",
+    "One row a device and local day on which its clock could be compared.",
+    ["device_id", "local_day"],
+    _column("device_id", Text, "Device over all its versions.", required=True),
+    _key("site_key", "dim_site", "Site of the device."),
+    _column("modality", Text, "Modality of the device."),
+    _column("local_day", Date, "Local day.", required=True),
+    _column(
+        "offset_s",
+        Double,
+        "What has to be added to the scanner's times: the device's own median against its kind's.",
+        required=True,
+        unit="s",
+    ),
+    _column("spread_s", Double, "Half the interquartile range of its exams that day.", unit="s", low=0),
+    _column("exams", Integer, "Exams compared.", required=True, low=1),
+    _column("applied_s", Double, "What was added; null where nothing was.", unit="s"),
+    _column("rule", Text, "whole_hours or approved.", values=("whole_hours", "approved")),
 )
 
 fact_series = _table(
@@ -393,7 +630,7 @@ fact_series = _table(
     _column("bytes", BigInteger, "Size of its files.", unit="byte", required=True, low=0),
     _column("file", Text, "File of its earliest instance."),
     _column("digest", Text, "Input digest of its earliest instance.", required=True),
-    monthly=True,
+    monthly="exam",
 )
 
 fact_irradiation_event = _table(
@@ -432,7 +669,7 @@ fact_irradiation_event = _table(
     _column("file", Text, "File that it was read from."),
     _column("digest", Text, "Landing row that it was read from.", required=True),
     _column("flags", Text, "Doubts: implausible or unknown units, joined by `; `."),
-    monthly=True,
+    monthly="exam",
 )
 
 fact_exam_dose = _table(
@@ -465,7 +702,7 @@ fact_exam_dose = _table(
     _column("difference", Double, "Stated total less sum of events, in the headline's unit."),
     _column("reports", Integer, "Dose objects.", required=True, low=0),
     _column("flags", Text, "Doubts: totals that disagree, missing events."),
-    monthly=True,
+    monthly="exam",
 )
 
 fact_load_run = _table(
@@ -512,4 +749,7 @@ fact_reject = _table(
 )
 
 TABLES: dict[str, Table] = dict(metadata.tables)
-FACTS_BY_MONTH: tuple[str, ...] = tuple(name for name, table in TABLES.items() if table.info["monthly"])
+EXAM_FACTS: tuple[str, ...] = tuple(name for name, table in TABLES.items() if table.info["monthly"] == "exam")
+"""Facts derived exam by exam; whatever belongs to an exam lies in the exam's month."""
+DEVICE_FACTS: tuple[str, ...] = tuple(name for name, table in TABLES.items() if table.info["monthly"] == "device")
+"""Facts derived from all exams of a device's days."""

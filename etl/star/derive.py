@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from etl.lake.schema import LANDING
 from etl.lake.store import SCHEMAS
 from etl.star import dose, exams, milestones
+from etl.star.appointments import fact_appointment, slots
 from etl.star.matching import match
-from etl.star.series import exam_series, machine_candidates, machine_time
+from etl.star.series import acquisitions, exam_series, machine_time
 from settings import Settings
 from warehouse.arrow import conform
-from warehouse.schema import FACTS_BY_MONTH
+from warehouse.schema import EXAM_FACTS
+
+OFFSETS = {"device_id": pl.Utf8, "local_day": pl.Date, "applied_s": pl.Float64}
+STATIONS = {"site": pl.Utf8, "station": pl.Utf8, "device_key": pl.Int64}
 
 
 @dataclass(frozen=True)
@@ -32,23 +36,44 @@ class Landed:
             **{
                 name: frames.get(name, pl.DataFrame(schema=SCHEMAS[name])).unique("digest", keep="first").sort("digest")
                 for name in LANDING
-                if name != "patient"
+                if name in cls.__annotations__
             }
         )
 
 
-def derive(landed: Landed, survivors: dict[str, str], settings: Settings) -> dict[str, pl.DataFrame]:
-    """The monthly facts of the rows, each in the columns of `warehouse/schema.py`.
+@dataclass(frozen=True)
+class Known:
+    """What is known besides the rows: from the whole lake, from people, from the configuration."""
 
-    Args:
-        survivors: pseudonym to the one that it was merged into.
-    """
-    matches = match(landed.workflow, landed.series, landed.irradiation_event, landed.dose_report)
-    series = exam_series(landed.series, matches.imaging)
-    times = machine_time(series)
-    found = milestones.choose(
-        milestones.candidates(landed.workflow, machine_candidates(times, matches.imaging), matches.workflow)
+    settings: Settings
+    survivors: dict[str, str] = field(default_factory=dict)
+    """Pseudonym to the one that it was merged into."""
+    offsets: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OFFSETS))
+    """Corrections of scanners' clocks."""
+    stations: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=STATIONS))
+    """Which device a station name or AE title means."""
+    excluded: frozenset[int] = frozenset()
+    """Exams that people took out of all measures."""
+
+    @property
+    def zones(self) -> dict[str, str]:
+        """Site code to IANA zone."""
+        return {site.code: site.time_zone for site in self.settings.sites}
+
+
+def derive(landed: Landed, known: Known) -> dict[str, pl.DataFrame]:
+    """The monthly facts of the rows, each in the columns of `warehouse/schema.py`."""
+    settings = known.settings
+    matches = match(
+        landed.workflow,
+        landed.series,
+        landed.irradiation_event,
+        landed.dose_report,
+        settings.matching.proximity_minutes,
     )
+    series = exam_series(landed.series, matches.imaging)
+    times = machine_time(series, known.offsets, known.zones)
+    found = milestones.choose(milestones.candidates(landed.workflow, times, matches.workflow))
     events = dose.irradiation_events(landed.irradiation_event, matches.imaging)
     doses = dose.exam_doses(events, landed.dose_report, matches.imaging, landed.irradiation_event)
     said, imaged = exams.statements(landed.workflow, matches.workflow), exams.images(series)
@@ -63,21 +88,31 @@ def derive(landed: Landed, survivors: dict[str, str], settings: Settings) -> dic
     ).select("exam_key")
     found, said = found.join(imaging, on="exam_key"), said.join(imaging, on="exam_key")
     performed = _performed(whole.join(imaging, on="exam_key"), found)
-    exam = exams.fact_exam(
+    booked = slots(found, landed.workflow)
+    steps = (
+        landed.workflow.filter(pl.col("step_uid").is_not_null())
+        .select("digest", "step_uid")
+        .join(matches.workflow, on="digest")
+    )
+    parts = exams.Parts(
         said,
         imaged,
         dosed,
         times,
-        milestones.milestones(found),
+        acquisitions(series, steps),
+        milestones.milestones(found).join(milestones.reasons(found), on="exam_key", how="left"),
         milestones.states(found, performed).join(performed.select("exam_key", "is_performed"), on="exam_key"),
-        survivors,
-        settings,
+        booked,
     )
+    exam = exams.fact_exam(parts, known.survivors, known.excluded, settings)
     place = exam.select("exam_key", "month", "site_key")
     doses = doses.drop("month", "site_key", strict=False)
     facts = {
         "fact_exam": exam,
         "fact_exam_event": found.join(place, on="exam_key"),
+        "fact_appointment": fact_appointment(
+            booked, exam, known.stations, known.zones, settings.utilization.late_cancel_hours
+        ),
         "fact_series": series.drop("month").with_columns(instances=pl.col("instance_count")).join(place, on="exam_key"),
         "fact_irradiation_event": events.drop("month")
         .with_columns(
@@ -87,13 +122,14 @@ def derive(landed: Landed, survivors: dict[str, str], settings: Settings) -> dic
         .join(place, on="exam_key"),
         "fact_exam_dose": doses.join(place, on="exam_key"),
     }
-    return {name: conform(name, facts[name]) for name in FACTS_BY_MONTH}
+    return {name: conform(name, facts[name]) for name in EXAM_FACTS}
 
 
 def _performed(whole: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """Which exams took place: images, dose, a start or end, or a report say so."""
     done = found.filter(
-        pl.col("event").is_in(
+        pl.col("passed_over").is_null()
+        & pl.col("event").is_in(
             [
                 "exam_started",
                 "exam_completed",

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 import polars as pl
 
+from etl.star import naturals
+from etl.star.decided import Decided
 from etl.star.index import LakeIndex
 from etl.star.keys import key64, key_column, with_key
+from etl.star.sections import sections
 from settings import Settings
 from warehouse.schema import UNKNOWN
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def dimensions(index: LakeIndex, settings: Settings, first_day: date, last_day: date) -> dict[str, pl.DataFrame]:
-    """All dimensions by table name; the row for unknown stands in each."""
+def dimensions(
+    index: LakeIndex, settings: Settings, found_devices: pl.DataFrame, decided: Decided, first_day: date, last_day: date
+) -> dict[str, pl.DataFrame]:
+    """All dimensions by table name; the row for unknown stands in each.
+
+    Args:
+        found_devices: `devices`.
+    """
     return {
         "dim_date": _dates(first_day, last_day),
         "dim_time": _times(),
         "dim_site": _sites(settings),
-        "dim_device": _devices(index),
-        "dim_procedure": _procedures(index),
+        "dim_device": found_devices,
+        "dim_procedure": _procedures(index, settings, decided),
         "dim_protocol": _protocols(index),
-        "dim_patient": _patients(index),
+        "dim_patient": _patients(index, decided),
         "dim_provider": _providers(index),
         "dim_department": _named(index, "department"),
         "dim_payer": _named(index, "payer"),
-        "dim_staffed_hours": _staffed_hours(settings),
+        "dim_reading_hours": _reading_hours(settings),
+        "dim_turnaround_target": _turnaround_targets(settings),
     }
 
 
@@ -77,7 +87,8 @@ def _observed(index: LakeIndex, kind: str, attributes: Mapping[str, pl.DataType 
     return seen.drop("attributes").with_columns(fields).unnest("attributes")
 
 
-def _devices(index: LakeIndex) -> pl.DataFrame:
+def devices(index: LakeIndex) -> pl.DataFrame:
+    """Every version of every device that was seen, in the columns of `dim_device`."""
     text = dict.fromkeys(("identity", "site", "manufacturer", "model", "serial", "station", "software"), pl.Utf8)
     seen = _observed(index, "device", text)
     modality = (
@@ -97,11 +108,9 @@ def _devices(index: LakeIndex) -> pl.DataFrame:
         if versions.height
         else pl.lit(value=True),
     )
-    identity_keys = key_column("device_identity", versions["identity"])
-    ids = pl.Series("device_id", [f"D{key:016x}"[:11].upper() for key in identity_keys], dtype=pl.Utf8)
     named = versions.select(
         pl.col("key").alias("device_key"),
-        ids,
+        naturals.device_ids(versions["identity"]),
         pl.coalesce(
             pl.when(pl.col("station") != "").then(pl.col("station")),
             pl.concat_str([pl.col("model"), pl.col("serial")], separator=" ", ignore_nulls=True),
@@ -130,7 +139,7 @@ def _devices(index: LakeIndex) -> pl.DataFrame:
     return pl.concat([unknown, named], how="diagonal")
 
 
-def _procedures(index: LakeIndex) -> pl.DataFrame:
+def _procedures(index: LakeIndex, settings: Settings, decided: Decided) -> pl.DataFrame:
     seen = _observed(index, "procedure", {"code": pl.Utf8, "scheme": pl.Utf8})
     told = _observed(index, "procedure_modality", {"procedure": pl.Utf8, "modality": pl.Utf8, "text": pl.Utf8})
     told = told.with_columns(key_column("procedure", told["procedure"]).alias("key_of"))
@@ -147,9 +156,21 @@ def _procedures(index: LakeIndex) -> pl.DataFrame:
         .unique("key_of", keep="first", maintain_order=True)
         .select(pl.col("key_of").alias("key"), "modality")
     )
+    stated = (
+        _observed(index, "procedure_standard", {"procedure": pl.Utf8, "code": pl.Utf8, "scheme": pl.Utf8})
+        .sort(early, "scheme", "code")
+        .unique("procedure", keep="first", maintain_order=True)
+    )
+    stated = stated.select(
+        key_column("procedure", stated["procedure"]).alias("key"),
+        pl.col("code").alias("stated_code"),
+        pl.col("scheme").alias("stated_scheme"),
+    )
     named = (
         seen.join(texts, on="key", how="left")
         .join(modalities, on="key", how="left")
+        .join(stated, on="key", how="left")
+        .join(decided.procedure_mapping.rename({"procedure_key": "key"}), on="key", how="left")
         .sort("key")
         .select(
             pl.col("key").alias("procedure_key"),
@@ -157,11 +178,19 @@ def _procedures(index: LakeIndex) -> pl.DataFrame:
             pl.col("scheme").alias("procedure_scheme"),
             pl.col("text").alias("procedure_text"),
             "modality",
+            "stated_code",
+            "stated_scheme",
+            "standard_code",
+            "standard_scheme",
+            "standard_name",
+            pl.col("mapping_status").fill_null("unmapped"),
         )
     )
-    return pl.concat(
-        [pl.DataFrame({"procedure_key": [UNKNOWN], "procedure_text": ["Unknown procedure"]}), named], how="diagonal"
+    named = named.with_columns(sections(named, "procedure_code", "procedure_text", "modality", settings.subspecialties))
+    unknown = pl.DataFrame(
+        {"procedure_key": [UNKNOWN], "procedure_text": ["Unknown procedure"], "mapping_status": ["unmapped"]}
     )
+    return pl.concat([unknown, named], how="diagonal")
 
 
 def _protocols(index: LakeIndex) -> pl.DataFrame:
@@ -175,9 +204,9 @@ def _protocols(index: LakeIndex) -> pl.DataFrame:
     )
 
 
-def _patients(index: LakeIndex) -> pl.DataFrame:
+def _patients(index: LakeIndex, decided: Decided) -> pl.DataFrame:
     """Patients after merges; the latest statement about any identity of a class holds."""
-    survivors, seen = index.survivors(), index.patients()
+    survivors, seen = index.survivors(decided.undone_merges), index.patients()
     alone = seen.join(survivors, on="patient", how="anti").with_columns(pl.lit(1, pl.Int32).alias("identities"))
     joined = (
         seen.join(survivors, on="patient")
@@ -231,36 +260,48 @@ def _named(index: LakeIndex, kind: str) -> pl.DataFrame:
     return pl.concat([pl.DataFrame({f"{kind}_key": [UNKNOWN], f"{kind}_name": ["Unknown"]}), named], how="diagonal")
 
 
-def _staffed_hours(settings: Settings) -> pl.DataFrame:
-    rows = []
-    for site in settings.sites:
-        for hours in site.hours:
-            closes = (
-                1440 if hours.closes.hour == hours.closes.minute == 0 else hours.closes.hour * 60 + hours.closes.minute
-            )
-            rows += [
-                (
-                    key64("site", site.code),
-                    hours.modality,
-                    _WEEKDAYS.index(day) + 1,
-                    hours.opens.hour * 60 + hours.opens.minute,
-                    closes,
-                )
-                for day in hours.days
-            ]
-    schema = {
-        "site_key": pl.Int64,
-        "modality": pl.Utf8,
-        "iso_weekday": pl.Int32,
-        "opens_minute": pl.Int32,
-        "closes_minute": pl.Int32,
-    }
+def _reading_hours(settings: Settings) -> pl.DataFrame:
+    rows = [
+        (
+            key64("site", site.code),
+            _WEEKDAYS.index(day) + 1,
+            hours.opens.hour * 60 + hours.opens.minute,
+            closing_minute(hours.closes),
+        )
+        for site in settings.sites
+        for hours in site.reading_hours
+        for day in hours.days
+    ]
+    schema = {"site_key": pl.Int64, "iso_weekday": pl.Int32, "opens_minute": pl.Int32, "closes_minute": pl.Int32}
     return pl.DataFrame(rows, schema=schema, orient="row").unique(maintain_order=True)
 
 
-def day_range(exams: pl.LazyFrame) -> tuple[date, date]:
-    """First and last day that the date dimension needs: those of the exams, to the end of the following year."""
-    found = exams.select(pl.col("local_day").min().alias("first"), pl.col("local_day").max().alias("last")).collect()
+def closing_minute(closes: time) -> int:
+    """Minute of the local day at which something closes; midnight is the end of the day."""
+    return closes.hour * 60 + closes.minute or 1440
+
+
+def _turnaround_targets(settings: Settings) -> pl.DataFrame:
+    """One row a target and combination of what it is for; an empty text is any."""
+    rows = [
+        (number, priority, patient_class, modality, target.starts_on, target.minutes, target.share)
+        for number, target in enumerate(settings.turnaround.targets, 1)
+        for priority in target.priority or ("",)
+        for patient_class in target.patient_class or ("",)
+        for modality in target.modality or ("",)
+    ]
+    schema = {
+        "target_number": pl.Int32, "priority": pl.Utf8, "patient_class": pl.Utf8, "modality": pl.Utf8, "starts_on": pl.Date,
+        "target_minutes": pl.Float64, "target_share": pl.Float64,
+    }  # fmt: skip
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def day_range(exams: pl.LazyFrame, slots: pl.LazyFrame | None = None) -> tuple[date, date]:
+    """First and last day that the date dimension needs: those of the exams and slots, in whole years."""
+    parts = [frame.select("local_day") for frame in (exams, slots) if frame is not None]
+    days = pl.concat(parts).select(pl.col("local_day").min().alias("first"), pl.col("local_day").max().alias("last"))
+    found = days.collect()
     first, last = found["first"][0], found["last"][0]
     if first is None:
         return date(2026, 1, 1), date(2026, 1, 1) + timedelta(days=365)

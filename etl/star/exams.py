@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 import polars as pl
 
 from etl.star import naturals
 from etl.star.keys import exam_ids, key_column
+from etl.star.matching import CONFIDENCE, weakest
+from etl.star.sections import sections
 from settings import Settings
 from warehouse.schema import MILESTONES, UNKNOWN
 
@@ -67,6 +72,9 @@ def statements(workflow: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
         .list.eval(pl.element().struct.field("event").is_in(["order_placed", "exam_scheduled_for"]))
         .list.any()
     )
+    speaks = ~pl.col("events").list.eval(
+        pl.element().struct.field("event").is_in(["charge_posted", "result_communicated"])
+    ).list.any().fill_null(value=False)
     return said.group_by("exam_key", maintain_order=True).agg(
         latest("procedure_key"),
         latest("ris_modality"),
@@ -77,6 +85,10 @@ def statements(workflow: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
         latest("payer_key"),
         first("patient_class").alias("class_written"),
         latest("priority").alias("priority_written"),
+        latest("reader_group"),
+        latest("procedure_code").alias("ris_procedure_code"),
+        latest("procedure_text").alias("ris_procedure_text"),
+        latest("visit"),
         latest("site").alias("ris_site"),
         latest("patient").alias("ris_patient"),
         latest("accession"),
@@ -91,7 +103,8 @@ def statements(workflow: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
         ordering.fill_null(value=False).any().alias("has_order"),
         pl.col("imaging").any().alias("says_imaging"),
         (~pl.col("imaging")).any().alias("says_other"),
-        pl.col("match_rule").min().alias("workflow_rule"),
+        # Charges and messages about a result ride along; what they are joined by says nothing about the exam itself.
+        weakest(pl.col("match_rule").filter(speaks)).alias("workflow_rule"),
         pl.col("flags").explode().drop_nulls().unique().sort().alias("workflow_flags"),
     )
 
@@ -117,6 +130,7 @@ def images(series: pl.DataFrame) -> pl.DataFrame:
         pl.col("patient").drop_nulls().first().alias("image_patient"),
         pl.col("study_uid").min().alias("image_study_uid"),
         pl.col("accession").drop_nulls().first().alias("image_accession"),
+        pl.col("body_part").filter(pl.col("body_part") != "").first(),
         pl.col("age_years").drop_nulls().first(),
         pl.col("weight_kg").drop_nulls().first(),
         pl.col("height_m").drop_nulls().first(),
@@ -132,14 +146,15 @@ def images(series: pl.DataFrame) -> pl.DataFrame:
         pl.col("procedure_text").drop_nulls().first().alias("study_text"),
         pl.col("procedure_code").drop_nulls().first(),
         pl.col("procedure_scheme").drop_nulls().first(),
-        pl.col("match_rule").min().alias("image_rule"),
+        weakest(pl.col("match_rule")).alias("image_rule"),
         pl.col("patient").drop_nulls().n_unique().alias("image_patients"),
     )
     with_text = whole.rename({"study_text": "procedure_text"})
     keys = key_column("procedure", with_text.select(naturals.procedure().alias("p"))["p"]).alias("image_procedure_key")
     return (
         with_text.with_columns(keys)
-        .drop("procedure_text", "procedure_code", "procedure_scheme")
+        .drop("procedure_scheme")
+        .rename({"procedure_text": "image_procedure_text", "procedure_code": "image_procedure_code"})
         .join(modality, on="exam_key", how="left")
     )
 
@@ -196,38 +211,100 @@ def dosed(events: pl.DataFrame, doses: pl.DataFrame, reports: pl.DataFrame, matc
     return first.join(kinds, on="exam_key", how="left")
 
 
-def fact_exam(
-    said: pl.DataFrame,
-    imaged: pl.DataFrame,
-    with_dose: pl.DataFrame,
-    machine: pl.DataFrame,
-    times: pl.DataFrame,
-    state: pl.DataFrame,
-    survivors: dict[str, str],
-    settings: Settings,
-) -> pl.DataFrame:
-    """The exam rows, in the columns of the star (less the event, series and dose facts)."""
+@dataclass(frozen=True)
+class Parts:
+    """What an exam's row is made of, each with `exam_key`."""
+
+    said: pl.DataFrame
+    """`statements`."""
+    imaged: pl.DataFrame
+    """`images`."""
+    with_dose: pl.DataFrame
+    """`dosed`."""
+    machine: pl.DataFrame
+    """`series.machine_time`."""
+    acquisitions: pl.DataFrame
+    """`series.acquisitions`."""
+    times: pl.DataFrame
+    """`milestones.milestones`."""
+    state: pl.DataFrame
+    """`milestones.states` and `is_performed`."""
+    slots: pl.DataFrame
+    """`appointments.slots`."""
+
+
+def fact_exam(parts: Parts, survivors: dict[str, str], excluded: Collection[int], settings: Settings) -> pl.DataFrame:
+    """The exam rows, in the columns of the star, with `site` beside.
+
+    Args:
+        survivors: pseudonym to the one that it was merged into.
+        excluded: exams that people took out of all measures.
+    """
+    last_slot = (
+        parts.slots.sort("exam_key", "slot_number")
+        .group_by("exam_key", maintain_order=True)
+        .agg(pl.col("slot_at", "slot_minutes").last(), (pl.len() - 1).cast(pl.Int32).alias("moves"))
+    )
     exams = (
-        joined_exams(said, imaged, with_dose)
-        .join(times, on="exam_key", how="left")
+        joined_exams(parts.said, parts.imaged, parts.with_dose)
+        .join(parts.times, on="exam_key", how="left")
         .join(
-            machine.select("exam_key", "machine_started_at", "machine_ended_at", "machine_minutes", "sharers"),
+            parts.machine.select(
+                "exam_key", "machine_started_at", "machine_ended_at", "machine_minutes", "clock_offset_s"
+            ),
             on="exam_key",
             how="left",
         )
-        .join(state, on="exam_key", how="left")
+        .join(parts.acquisitions, on="exam_key", how="left")
+        .join(parts.state, on="exam_key", how="left")
+        .join(last_slot, on="exam_key", how="left")
     )
-    exams = _with_room_time(_described(exams, survivors), settings)
-    exams = _localised(exams, settings)
-    return _flagged(exams)
+    exams = _with_room_time(_described(exams, survivors, excluded), settings)
+    exams = exams.with_columns(
+        sections(
+            exams.with_columns(
+                _code=pl.coalesce("ris_procedure_code", "image_procedure_code"),
+                _text=pl.coalesce("ris_procedure_text", "image_procedure_text"),
+            ),
+            "_code",
+            "_text",
+            "modality",
+            settings.subspecialties,
+        )
+    )
+    return _flagged(_localised(exams, settings))
+
+
+_LONGEST_IN_ROOM_HOURS = 6
+"""A patient is never that long in a scanner's room: such a statement was clicked late."""
 
 
 def _with_room_time(exams: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """Acquisition and the modelled patient change of each exam, shared where one acquisition serves several exams."""
+    """From when to when each exam took the room: as the RIS states it, else acquisition and the modelled patient change."""
     change = pl.col("modality").replace_strict(
         settings.utilization.change_minutes, default=0.0, return_dtype=pl.Float64
     )
-    return exams.with_columns(room_minutes=(pl.col("machine_minutes") + change) / pl.col("sharers"))
+    longest = pl.duration(hours=_LONGEST_IN_ROOM_HOURS)
+    shift = pl.duration(microseconds=(pl.col("clock_offset_s").fill_null(0.0) * 1e6).round(0).cast(pl.Int64))
+    began = pl.coalesce(pl.col("machine_started_at") + shift, "started_at")
+    done = pl.coalesce(pl.col("machine_ended_at") + shift, "ended_at", "started_at")
+    done = pl.when((done >= began) & (done - began <= longest)).then(done).otherwise(began)
+    modelled_end = done + pl.duration(microseconds=(change * 60e6).round(0).cast(pl.Int64))
+    fine = pl.col("in_room_confidence").is_in(["exact", "probable"]) & pl.col("left_room_confidence").is_in(
+        ["exact", "probable"]
+    )
+    measured = (
+        fine
+        & (pl.col("left_room_at") > pl.col("in_room_at"))
+        & (pl.col("left_room_at") - pl.col("in_room_at") <= longest)
+        # The patient was in the room while the scanner worked, or the buttons were pressed for another.
+        & (began.is_null() | ((pl.col("in_room_at") <= done) & (pl.col("left_room_at") >= began)))
+    ).fill_null(value=False)
+    return exams.with_columns(
+        room_started_at=pl.when(measured).then("in_room_at").otherwise(began),
+        room_ended_at=pl.when(measured).then("left_room_at").otherwise(modelled_end),
+        room_basis=pl.when(measured).then(pl.lit("measured")).when(began.is_not_null()).then(pl.lit("modelled")),
+    )
 
 
 def joined_exams(said: pl.DataFrame, imaged: pl.DataFrame, with_dose: pl.DataFrame) -> pl.DataFrame:
@@ -244,17 +321,22 @@ def joined_exams(said: pl.DataFrame, imaged: pl.DataFrame, with_dose: pl.DataFra
     )
 
 
-def _described(exams: pl.DataFrame, survivors: dict[str, str]) -> pl.DataFrame:
+def _described(exams: pl.DataFrame, survivors: dict[str, str], excluded: Collection[int]) -> pl.DataFrame:
     """Keys and attributes, by the order of trust: the RIS for what was ordered, images for what was done."""
     patient = exams.select(pl.coalesce("ris_patient", "image_patient", "dose_patient").alias("patient"))[
         "patient"
     ].replace(survivors)
+    ordered_for, imaged_as = (exams[name].replace(survivors) for name in ("ris_patient", "image_patient"))
     site = exams.select(pl.coalesce("image_site", "ris_site", "dose_site").alias("site"))["site"]
+    rule = (
+        pl.concat_list("workflow_rule", "image_rule").list.eval(weakest(pl.element())).list.first().fill_null("alone")
+    )
     of_dose = pl.col("dose_kind").replace_strict(naturals.REPORTED_MODALITY, default=None, return_dtype=pl.Utf8)
     return exams.with_columns(
         key_column("patient", patient).fill_null(UNKNOWN).alias("patient_key"),
         key_column("site", site).fill_null(UNKNOWN).alias("site_key"),
         site.alias("site"),
+        (ordered_for != imaged_as).alias("other_patient"),
         pl.coalesce("image_device_key", "dose_device_key", pl.lit(UNKNOWN)).alias("device_key"),
         pl.coalesce("protocol_key", "dose_protocol_key", pl.lit(UNKNOWN)).alias("protocol_key"),
         pl.coalesce("procedure_key", "image_procedure_key", pl.lit(UNKNOWN)).alias("procedure_key"),
@@ -276,10 +358,18 @@ def _described(exams: pl.DataFrame, survivors: dict[str, str]) -> pl.DataFrame:
         pl.coalesce("age_years", "dose_age_years").alias("age_years"),
         pl.coalesce("weight_kg", "dose_weight_kg").alias("weight_kg"),
         pl.coalesce("height_m", "dose_height_m").alias("height_m"),
-        pl.coalesce("image_not_patient", "ris_not_patient", "dose_not_patient").alias("not_patient"),
+        pl.when(pl.col("exam_key").is_in(list(excluded)))
+        .then(pl.lit("taken out by a person"))
+        .otherwise(pl.coalesce("image_not_patient", "ris_not_patient", "dose_not_patient"))
+        .alias("not_patient"),
         pl.coalesce("image_study_uid", "ris_study_uid", "dose_study_uid").alias("study_uid"),
         pl.coalesce("accession", "filler", "image_accession", "dose_accession").alias("accession_pseudonym"),
-        pl.coalesce("workflow_rule", "image_rule", pl.lit("alone")).alias("match_rule"),
+        rule.alias("match_rule"),
+        rule.replace_strict(CONFIDENCE, return_dtype=pl.Utf8).alias("match_confidence"),
+        pl.col("visit").alias("visit_pseudonym"),
+        pl.coalesce("acquisition_key", "exam_key").alias("acquisition_key"),
+        pl.col("sharers").fill_null(1),
+        pl.col("moves").fill_null(0),
         pl.col("has_order").fill_null(value=False),
         pl.col("image_rule").is_not_null().alias("has_images"),
         pl.col("dose_kind").is_not_null().alias("has_dose_report"),
@@ -296,6 +386,7 @@ def _localised(exams: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         "machine_started_at",
         "scheduled_for_at",
         "arrived_at",
+        "in_room_at",
         "dose_at",
         "first_image_at",
         "study_at",
@@ -315,7 +406,6 @@ def _localised(exams: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 def _in_zone(exams: pl.DataFrame, zone: str) -> pl.DataFrame:
     local = pl.col("_at").dt.convert_time_zone(zone)
-    began = pl.col("machine_started_at").dt.convert_time_zone(zone)
     day = local.dt.date()
     age = (pl.col("_at").dt.year() - pl.col("birth_year")).cast(pl.Float64)
     return exams.with_columns(
@@ -325,7 +415,6 @@ def _in_zone(exams: pl.DataFrame, zone: str) -> pl.DataFrame:
         .cast(pl.Int32)
         .fill_null(0),
         time_key=local.dt.hour().cast(pl.Int32).fill_null(-1),
-        local_start_minute=began.dt.hour().cast(pl.Int32) * 60 + began.dt.minute().cast(pl.Int32),
         age_years=pl.coalesce(pl.col("age_years"), pl.when((age >= 0) & (age <= 130)).then(age)),
     )
 
@@ -339,6 +428,7 @@ def _flagged(exams: pl.DataFrame) -> pl.DataFrame:
                 [
                     pl.when(pl.col("contradiction").fill_null(value=False)).then(pl.lit("cancelled, yet performed")),
                     pl.when(pl.col("image_patients") > 1).then(pl.lit("images of several patients")),
+                    pl.when(pl.col("other_patient")).then(pl.lit("images of another patient than the order")),
                 ]
             ).list.drop_nulls(),
         ]

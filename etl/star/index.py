@@ -7,7 +7,7 @@ merged message touches it. A component's id is the least token in it, so it does
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import duckdb
 import numpy as np
@@ -19,10 +19,11 @@ from etl.faults import fault
 from etl.lake.ledger import Batch
 from etl.lake.schema import LANDING
 from etl.lake.store import Lake
-from etl.star.keys import tokens, with_key
+from etl.star.keys import with_key
 from etl.star.observations import OBSERVATIONS, observations, patient_statements
+from etl.star.tokens import tokens
 
-_SHAPE = 2
+_SHAPE = 3
 """Raised when the index's own tables change: an older index is then made again."""
 
 _CREATE = """
@@ -33,7 +34,7 @@ CREATE TABLE IF NOT EXISTS landing(name VARCHAR, digest UUID, month VARCHAR, bat
 CREATE TABLE IF NOT EXISTS token(token BIGINT, component BIGINT);
 CREATE TABLE IF NOT EXISTS observation(kind VARCHAR, key BIGINT, attributes VARCHAR, first_at TIMESTAMPTZ, last_at TIMESTAMPTZ, PRIMARY KEY (kind, key));
 CREATE TABLE IF NOT EXISTS patient(patient UUID PRIMARY KEY, key BIGINT, sex VARCHAR, sex_order VARCHAR, birth_year INTEGER, birth_order VARCHAR);
-CREATE TABLE IF NOT EXISTS merged(patient UUID, survivor UUID, stated_order VARCHAR);
+CREATE TABLE IF NOT EXISTS merged(patient UUID, survivor UUID, undoes BOOLEAN, stated_order VARCHAR);
 """
 
 
@@ -111,13 +112,18 @@ class LakeIndex:
             frame = self._lake.read(table, batches=batches).collect()
             if frame.is_empty():
                 continue
-            self._observe(table, frame)
+            if table != "calendar":
+                self._observe(table, frame)
             rows.append(
                 frame.join(numbers, on="batch_id").select(
-                    pl.lit(table).alias("name"), "digest", "month", "batch", "patient"
+                    pl.lit(table).alias("name"),
+                    "digest",
+                    "month",
+                    "batch",
+                    pl.col("patient") if "patient" in frame.columns else pl.lit(None, pl.Utf8).alias("patient"),
                 )
             )
-            if table != "patient":
+            if table not in {"patient", "calendar"}:
                 edges.append(tokens(frame, table))
         if rows:
             self._add_rows(
@@ -151,7 +157,7 @@ class LakeIndex:
         connection.register("merges", merges)
         _do(
             connection,
-            "INSERT INTO merged SELECT CAST(merged AS UUID), CAST(patient AS UUID), stated_order FROM merges",
+            "INSERT INTO merged SELECT CAST(merged AS UUID), CAST(patient AS UUID), undoes, stated_order FROM merges",
         )
 
     def _add_rows(self, rows: pl.DataFrame, edges: pl.DataFrame) -> None:
@@ -222,26 +228,56 @@ class LakeIndex:
         )
 
     def _patients_merged_since(self, after_batch: int) -> pl.DataFrame:
-        """All members of merge classes that a new batch changed."""
+        """All members of merge classes that a new batch changed: of those that it made, and of those that it took apart."""
         fresh = _frame(
             self._connection,
             f"SELECT replace(CAST(patient AS VARCHAR), '-', '') AS patient FROM landing WHERE name = 'patient' AND batch > {int(after_batch)}",
         )
-        survivors = self.survivors()
-        roots = survivors.join(fresh, on="patient").select("survivor").unique()
-        return survivors.join(roots, on="survivor").select("patient")
+        every = surviving(self._merges().select("patient", "survivor"))
+        roots = every.join(fresh, on="patient").select("survivor").unique()
+        return every.join(roots, on="survivor").select("patient")
 
-    def survivors(self) -> pl.DataFrame:
+    def _merges(self) -> pl.DataFrame:
+        """Every merge and link ever stated, with whether it was taken back: `patient`, `survivor`, `is_undone`.
+
+        Of the statements about a pair of identities the latest holds, whichever of the two it names first.
+        """
+        said = _frame(
+            self._connection,
+            "SELECT replace(CAST(patient AS VARCHAR), '-', '') AS patient, replace(CAST(survivor AS VARCHAR), '-', '') AS survivor, undoes, stated_order FROM merged",
+        )
+        pair = [pl.min_horizontal("patient", "survivor"), pl.max_horizontal("patient", "survivor")]
+        latest = (
+            said.with_columns(pair[0].alias("one"), pair[1].alias("other"))
+            .sort("one", "other", "stated_order")
+            .with_columns(is_undone=pl.col("undoes").last().over("one", "other"))
+        )
+        return latest.filter(~pl.col("undoes")).select("patient", "survivor", "is_undone").unique(maintain_order=True)
+
+    def survivors(self, undone: Collection[tuple[str, str]] = ()) -> pl.DataFrame:
         """For every identity in a merge, the one that survives: `patient`, `survivor`.
 
         The survivor of a class is the identity that no merge ends; of a cycle, the least. Which message came first does
         not matter.
+
+        Args:
+            undone: pairs (ended, survivor) that a person took apart.
         """
-        merges = _frame(
+        apart = pl.DataFrame(list(undone), schema={"patient": pl.Utf8, "survivor": pl.Utf8}, orient="row")
+        standing = self._merges().filter(~pl.col("is_undone")).join(apart, on=["patient", "survivor"], how="anti")
+        return surviving(standing.select("patient", "survivor"))
+
+    def components_of(self, exams: Collection[int] = (), patients: Collection[str] = ()) -> pl.DataFrame:
+        """Components that hold some exam keys or patients: `component`, `month` (the latest partition of its rows)."""
+        self._connection.register("exams", pl.DataFrame({"token": list(exams)}, schema={"token": pl.Int64}))
+        self._connection.register("people", pl.DataFrame({"patient": list(patients)}, schema={"patient": pl.Utf8}))
+        return _frame(
             self._connection,
-            "SELECT DISTINCT replace(CAST(patient AS VARCHAR), '-', '') AS patient, replace(CAST(survivor AS VARCHAR), '-', '') AS survivor FROM merged",
+            """SELECT component, max(month) AS month FROM landing WHERE component IN (
+                SELECT t.component FROM token t JOIN exams USING (token)
+                UNION SELECT component FROM landing WHERE patient IN (SELECT CAST(patient AS UUID) FROM people) AND component IS NOT NULL)
+            GROUP BY component ORDER BY month, component""",
         )
-        return surviving(merges)
 
     def rows_of(self, components: pl.DataFrame) -> pl.DataFrame:
         """Landing rows of some components: `name`, `digest` (32 digits), `month`, `component`."""

@@ -44,36 +44,3 @@ def exam_ids(keys: pl.Series) -> pl.Series:
     digits = bits[:, None] >> np.arange(60, -1, -5, dtype=np.uint64) & np.uint64(31)
     letters = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", dtype=np.uint8)[digits]
     return pl.Series("exam_id", letters.view("S13").ravel().astype(str), dtype=pl.Utf8)
-
-
-def tokens(frame: pl.DataFrame, table: str) -> pl.DataFrame:
-    """The identities that tie landing rows to exams: one row a landing row and token.
-
-    Accession and filler numbers share a name space (the accession number is the filler's number in most hospitals);
-    placer numbers have their own, for another system gave them.
-
-    Returns:
-        `digest`, `token` (63-bit key).
-    """
-    parts = [_tokens_of(frame, "study", "study_uid")]
-    if table == "workflow":
-        parts += [
-            _tokens_of(frame, "order", "accession"),
-            _tokens_of(frame, "order", "filler"),
-            _tokens_of(frame, "placer", "placer"),
-        ]
-    elif table == "series":
-        listed = frame.select(
-            "digest", pl.concat_list(pl.col("accessions").fill_null([]), pl.col("accession")).alias("accession")
-        ).explode("accession")
-        parts.append(_tokens_of(listed, "order", "accession"))
-    else:
-        parts.append(_tokens_of(frame, "order", "accession"))
-        if table == "irradiation_event":
-            parts.append(_tokens_of(frame, "event", "event_uid"))
-    return pl.concat(parts).unique()
-
-
-def _tokens_of(frame: pl.DataFrame, kind: str, column: str) -> pl.DataFrame:
-    present = frame.filter(pl.col(column).is_not_null() & (pl.col(column) != "")).select("digest", column)
-    return with_key(present, kind, column, "token").select("digest", "token")

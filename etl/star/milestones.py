@@ -6,17 +6,23 @@ from itertools import pairwise
 
 import polars as pl
 
-from etl.sources.events import DEFAULT_PRECEDENCE, EVENTS, SOURCE_PRECEDENCE, STATE_ORDER
+from etl.sources.events import COARSE, DEFAULT_PRECEDENCE, EVENTS, SOURCE_PRECEDENCE, STATE_ORDER
 from etl.star.matching import PROBABLE
 
-_COARSE = ("h", "d", "month", "year")
 _ORDERED_MILESTONES = ("ordered", "arrived", "started", "ended", "final")
 """Milestones that must not run backwards."""
+WRONG_ENTRY = "110514"
+"""CID 9301: incorrect worklist entry selected: the step is of another exam."""
+_LATE_CLOSING_MINUTES = 60
+"""Steps closed so long after the last image were closed late, often all at the end of a shift."""
+_MACHINE_SOURCES = ("dicom", "mpps")
+"""Sources whose times come from the scanner's own clock."""
 
+TIME = pl.Datetime("us", "UTC")
 CANDIDATE = {
     "exam_key": pl.Int64,
     "event": pl.Utf8,
-    "event_at": pl.Datetime("us", "UTC"),
+    "event_at": TIME,
     "precision": pl.Utf8,
     "field": pl.Utf8,
     "source": pl.Utf8,
@@ -25,39 +31,102 @@ CANDIDATE = {
     "position": pl.Utf8,
     "digest": pl.Utf8,
     "run_id": pl.Utf8,
-    "stated_at": pl.Datetime("us", "UTC"),
+    "stated_at": TIME,
     "text_digest": pl.Utf8,
+    "reason_code": pl.Utf8,
+    "reason_text": pl.Utf8,
     "match_rule": pl.Utf8,
 }
 """One time that one statement gives for one step of one exam."""
 
 
 def candidates(workflow: pl.DataFrame, machine: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
-    """Every time that is stated for a step of an exam, in the columns of `CANDIDATE`.
+    """Every time that is stated for a step of an exam, in the columns of `CANDIDATE`, with `stated_event_at` and `passed_over`.
+
+    Times of the scanner's clock are corrected by what is known of it; the time as stated stays beside.
 
     Args:
         workflow: landing rows.
-        machine: first and last acquisition of exams, already in candidate form without `match_rule`.
+        machine: `machine_time` of exams with `clock_offset_s`.
         matches: `digest`, `exam_key`, `match_rule` of workflow rows.
     """
+    wrong_steps = workflow.filter((pl.col("source") == "mpps") & (pl.col("reason_code") == WRONG_ENTRY))["step_uid"]
     stated = (
-        workflow.join(matches, on="digest")
+        workflow.with_columns(wrong_step=pl.col("step_uid").is_in(wrong_steps.drop_nulls().unique().implode()))
+        .join(matches, on="digest")
         .explode("events")
         .filter(pl.col("events").is_not_null())
         .unnest("events")
         .rename({"at": "event_at"})
     )
-    said = stated.filter(pl.col("event_at").is_not_null()).select(list(CANDIDATE))
-    return pl.concat([said, machine.select(list(CANDIDATE))]).unique(
+    said = stated.filter(pl.col("event_at").is_not_null()).select(*CANDIDATE, "wrong_step")
+    found = pl.concat([said, machine_candidates(machine).select(list(CANDIDATE))], how="diagonal").unique(
         ["exam_key", "event", "digest", "field"], keep="first", maintain_order=True
     )
+    clock = machine.select("exam_key", "clock_offset_s", "machine_ended_at")
+    return _without_wrong_steps(_on_true_clock(found.join(clock, on="exam_key", how="left")))
+
+
+def machine_candidates(times: pl.DataFrame) -> pl.DataFrame:
+    """First and last acquisition as candidates for the start and the end of the exam, as the scanner states them."""
+    parts = []
+    for which, event, column in (
+        ("first", "exam_started", "machine_started_at"),
+        ("last", "exam_completed", "machine_ended_at"),
+    ):
+        parts.append(
+            times.select(
+                "exam_key",
+                "match_rule",
+                pl.lit(event).alias("event"),
+                pl.col(column).alias("event_at"),
+                pl.lit("s").alias("precision"),
+                pl.col(f"{which}_times_from").fill_null("").alias("field"),
+                pl.lit("dicom").alias("source"),
+                pl.col(f"{which}_source_name").alias("source_name"),
+                pl.col(f"{which}_file").alias("file"),
+                pl.lit("").alias("position"),
+                pl.col(f"{which}_digest").alias("digest"),
+                pl.col(f"{which}_run_id").alias("run_id"),
+                pl.col(column).alias("stated_at"),
+                *(pl.lit(None, pl.Utf8).alias(name) for name in ("text_digest", "reason_code", "reason_text")),
+            )
+        )
+    return pl.concat(parts)
+
+
+def _on_true_clock(found: pl.DataFrame) -> pl.DataFrame:
+    wrong = pl.col("source").is_in(_MACHINE_SOURCES) & pl.col("clock_offset_s").is_not_null()
+    corrected = pl.col("event_at") + pl.duration(microseconds=(pl.col("clock_offset_s") * 1e6).round(0).cast(pl.Int64))
+    return found.with_columns(
+        stated_event_at=pl.when(wrong).then("event_at"), event_at=pl.when(wrong).then(corrected).otherwise("event_at")
+    )
+
+
+def _without_wrong_steps(found: pl.DataFrame) -> pl.DataFrame:
+    """Says why statements count for nothing: steps of a wrong worklist entry, and steps closed long after the last image."""
+    wrong = pl.col("wrong_step").fill_null(value=False)
+    last_image = pl.col("machine_ended_at") + pl.duration(
+        microseconds=(pl.col("clock_offset_s").fill_null(0.0) * 1e6).round(0).cast(pl.Int64)
+    )
+    late = (pl.col("source") == "mpps") & (pl.col("event") == "exam_completed")
+    late = (late & (pl.col("event_at") > last_image + pl.duration(minutes=_LATE_CLOSING_MINUTES))).fill_null(
+        value=False
+    )
+    return found.with_columns(
+        passed_over=pl.when(wrong)
+        .then(pl.lit("wrong worklist entry"))
+        .when(late)
+        .then(pl.lit("closed long after the last image"))
+    ).drop("clock_offset_s", "machine_ended_at", "wrong_step")
 
 
 def choose(found: pl.DataFrame) -> pl.DataFrame:
     """The candidates with `is_chosen`: the one of each exam and step that gives its milestone.
 
-    The best source has it; within it the first time counts, or for plans and ends the latest statement. Equal candidates
-    are told apart by digest and field, so the order of arrival never matters.
+    The best source has it; within it the first time counts, or for plans and ends the latest statement; of several
+    performed steps the last one ends the exam. Equal candidates are told apart by digest and field, so the order of
+    arrival never matters.
     """
     ranks = [
         (event.name, source, (SOURCE_PRECEDENCE.get(event.name, DEFAULT_PRECEDENCE)).index(source))
@@ -68,11 +137,14 @@ def choose(found: pl.DataFrame) -> pl.DataFrame:
     latest = [event.name for event in EVENTS if event.take == "last"]
     epoch = pl.col("event_at").dt.epoch("us")
     said = pl.coalesce(pl.col("stated_at"), pl.col("event_at")).dt.epoch("us")
+    last_step = (pl.col("event") == "exam_completed") & (pl.col("source") == "mpps")
     ordered = found.join(rank, on=["event", "source"], how="left").with_columns(
-        rank=pl.col("rank").fill_null(99), order=pl.when(pl.col("event").is_in(latest)).then(-said).otherwise(epoch)
+        rank=pl.when(pl.col("passed_over").is_not_null()).then(1000).otherwise(pl.col("rank").fill_null(99)),
+        order=pl.when(pl.col("event").is_in(latest)).then(-said).when(last_step).then(-epoch).otherwise(epoch),
     )
     ordered = ordered.sort("exam_key", "event", "rank", "order", "event_at", "digest", "field")
-    return ordered.with_columns(is_chosen=pl.int_range(pl.len()).over("exam_key", "event") == 0).drop("rank", "order")
+    best = pl.int_range(pl.len()).over("exam_key", "event") == 0
+    return ordered.with_columns(is_chosen=best & pl.col("passed_over").is_null()).drop("rank", "order")
 
 
 def milestones(chosen: pl.DataFrame) -> pl.DataFrame:
@@ -82,7 +154,7 @@ def milestones(chosen: pl.DataFrame) -> pl.DataFrame:
     taken = chosen.filter(pl.col("is_chosen"))
     for event, milestone in named.items():
         confidence = (
-            pl.when(pl.col("precision").is_in(_COARSE))
+            pl.when(pl.col("precision").is_in(COARSE))
             .then(pl.lit("coarse"))
             .when(pl.col("match_rule").is_in(PROBABLE))
             .then(pl.lit("probable"))
@@ -96,6 +168,21 @@ def milestones(chosen: pl.DataFrame) -> pl.DataFrame:
         )
         exams = exams.join(part, on="exam_key", how="left")
     return _doubt_backward_times(exams)
+
+
+def reasons(chosen: pl.DataFrame) -> pl.DataFrame:
+    """Why exams were cancelled, missed or broken off, by the latest statement: `exam_key`, `reason_code`, `reason_text`."""
+    ends = chosen.filter(
+        pl.col("event").is_in(["order_cancelled", "patient_no_show", "exam_discontinued"])
+        & pl.col("passed_over").is_null()
+        & (pl.col("reason_code").is_not_null() | pl.col("reason_text").is_not_null())
+    )
+    said = pl.coalesce("stated_at", "event_at").dt.epoch("us")
+    return (
+        ends.sort("exam_key", said, "digest")
+        .group_by("exam_key", maintain_order=True)
+        .agg(pl.col("reason_code", "reason_text").last())
+    )
 
 
 def _doubt_backward_times(exams: pl.DataFrame) -> pl.DataFrame:
@@ -133,17 +220,25 @@ def states(chosen: pl.DataFrame, performed: pl.DataFrame) -> pl.DataFrame:
     order = {state: number for number, state in enumerate(STATE_ORDER)}
     reached = {event.name: order[event.state] for event in EVENTS if event.state in order}
     said = pl.coalesce(pl.col("stated_at"), pl.col("event_at"))
+    # A plan's own time says nothing about when it was made: a worklist entry without one never outlives a cancellation.
+    wanted = pl.max_horizontal(
+        said.filter(pl.col("event").is_in(["order_placed", "scheduling_done"])).max(),
+        pl.col("stated_at").filter(pl.col("event") == "exam_scheduled_for").max(),
+    )
     per_exam = (
-        chosen.with_columns(reached=pl.col("event").replace_strict(reached, default=None, return_dtype=pl.Int32))
+        chosen.filter(pl.col("passed_over").is_null())
+        .with_columns(reached=pl.col("event").replace_strict(reached, default=None, return_dtype=pl.Int32))
         .group_by("exam_key")
         .agg(
             pl.col("reached").max(),
             said.filter(pl.col("event") == "order_cancelled").max().alias("cancelled_said"),
             said.filter(pl.col("event") == "patient_no_show").max().alias("no_show_said"),
-            said.filter(pl.col("event").is_in(["order_placed", "exam_scheduled_for", "scheduling_done"]))
+            wanted.alias("wanted_said"),
+            pl.col("event_at").filter(pl.col("event") == "exam_discontinued").max().alias("broken_off_at"),
+            pl.col("event_at")
+            .filter((pl.col("event") == "exam_completed") & (pl.col("source") != "dicom"))
             .max()
-            .alias("wanted_said"),
-            (pl.col("event") == "exam_discontinued").any().alias("broken_off"),
+            .alias("done_at"),
             (pl.col("event").is_in(["report_final", "report_preliminary"])).any().alias("reported"),
             (pl.col("event").is_in(["report_corrected", "report_addendum"])).sum().alias("amended"),
             pl.col("text_digest").filter(pl.col("event") == "report_final").drop_nulls().n_unique().alias("texts"),
@@ -168,12 +263,16 @@ def states(chosen: pl.DataFrame, performed: pl.DataFrame) -> pl.DataFrame:
         .otherwise(evidence)
         .replace_strict({n: s for s, n in order.items()}, return_dtype=pl.Utf8)
     )
+    # A step begun anew and completed makes up for one that was broken off; images alone do not.
+    broken_off = pl.col("broken_off_at").is_not_null() & ~(pl.col("done_at") > pl.col("broken_off_at")).fill_null(
+        value=False
+    )
     state = (
         pl.when(absent & ~pl.col("is_performed"))
         .then(pl.lit("no_show"))
         .when(holds & ~pl.col("is_performed"))
         .then(pl.lit("cancelled"))
-        .when(pl.col("broken_off").fill_null(value=False) & ~pl.col("reported").fill_null(value=False))
+        .when(broken_off & ~pl.col("reported").fill_null(value=False))
         .then(pl.lit("discontinued"))
         .otherwise(furthest)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from etl.star.keys import natural
+from etl.star.keys import key_column, natural
 
 _NO_SERIAL = r"^(0*|NONE|UNKNOWN|N/?A|NULL|-|SERIAL|TEST)$"
 
@@ -37,6 +37,12 @@ def device_version() -> pl.Expr:
         .then(natural("site", "manufacturer", "model", "serial", "station", "software"))
         .otherwise(None)
     )
+
+
+def device_ids(identities: pl.Series) -> pl.Series:
+    """The identities as people see them, `device_id`: a letter and ten hexadecimal digits; null stays null."""
+    keys = key_column("device_identity", identities)
+    return pl.Series("device_id", [None if key is None else f"D{key:016x}"[:11].upper() for key in keys], dtype=pl.Utf8)
 
 
 def procedure() -> pl.Expr:

@@ -17,6 +17,7 @@ OBSERVATIONS = (
     "device_modality",
     "procedure",
     "procedure_modality",
+    "procedure_standard",
     "protocol",
     "provider",
     "department",
@@ -27,6 +28,11 @@ OBSERVATIONS = (
 def observations(table: str, frame: pl.DataFrame) -> pl.DataFrame | None:
     """Observations in some landing rows: `kind`, `key`, `attributes` (JSON), `first_at`, `last_at`; one row a key."""
     at = pl.col(OWN_TIME[table]).alias("at")
+    if table == "series":
+        # Of a fragment's instances the first start and the last end are kept: seen until the last end, however it was cut.
+        frame = frame.with_columns(until=pl.max_horizontal("ended_at", "started_at"))
+    else:
+        frame = frame.with_columns(until=at)
     parts: list[pl.DataFrame] = []
     if table in {"series", "irradiation_event", "dose_report"}:
         parts += _device_parts(table, frame, at)
@@ -38,6 +44,7 @@ def observations(table: str, frame: pl.DataFrame) -> pl.DataFrame | None:
     if table in {"series", "workflow"}:
         parts += _procedure_parts(frame, at)
     if table == "workflow":
+        parts.append(_standard_part(frame, at))
         parts += _people_and_places(frame, at)
     found = [part for part in parts if not part.is_empty()]
     if not found:
@@ -59,6 +66,25 @@ def _procedure_parts(frame: pl.DataFrame, at: pl.Expr) -> list[pl.DataFrame]:
         _part(frame, "procedure", code, at, code=pl.col("procedure_code"), scheme=pl.col("procedure_scheme")),
         _part(frame, "procedure_modality", together, at, procedure=code, modality=modality, text=text),
     ]
+
+
+def _standard_part(frame: pl.DataFrame, at: pl.Expr) -> pl.DataFrame:
+    """Codes of public schemes that come with local procedures."""
+    has = pl.col("standard_code").is_not_null()
+    together = pl.when(has).then(
+        pl.concat_str(
+            [naturals.procedure(), "standard_code", pl.col("standard_scheme").fill_null("")], separator="\x1f"
+        )
+    )
+    return _part(
+        frame,
+        "procedure_standard",
+        together,
+        at,
+        procedure=naturals.procedure(),
+        code=pl.col("standard_code"),
+        scheme=pl.col("standard_scheme"),
+    )
 
 
 def _people_and_places(frame: pl.DataFrame, at: pl.Expr) -> list[pl.DataFrame]:
@@ -101,10 +127,10 @@ def _device_parts(table: str, frame: pl.DataFrame, at: pl.Expr) -> list[pl.DataF
 
 def _part(frame: pl.DataFrame, kind: str, natural_key: pl.Expr, at: pl.Expr, **attributes: pl.Expr) -> pl.DataFrame:
     seen = frame.select(
-        natural_key.alias("natural"), at, *(value.alias(name) for name, value in attributes.items())
+        natural_key.alias("natural"), at, "until", *(value.alias(name) for name, value in attributes.items())
     ).filter(pl.col("natural").is_not_null())
     folded = seen.group_by("natural", *attributes).agg(
-        pl.col("at").min().alias("first_at"), pl.col("at").max().alias("last_at")
+        pl.col("at").min().alias("first_at"), pl.col("until").max().alias("last_at")
     )
     return folded.select(
         pl.lit(kind).alias("kind"),
@@ -120,7 +146,7 @@ def patient_statements(table: str, frame: pl.DataFrame) -> tuple[pl.DataFrame, p
 
     Returns:
         `patient`, `sex`, `sex_order`, `birth_year`, `birth_order` (orders are time and digest: greater is later), one row
-        a patient; and `patient` (survivor), `merged`, `stated_order`.
+        a patient; and `patient` (survivor), `merged`, `undoes`, `stated_order`.
     """
     order = pl.concat_str(
         [pl.col(OWN_TIME[table]).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f").fill_null("0000"), pl.col("digest")],
@@ -150,8 +176,8 @@ def patient_statements(table: str, frame: pl.DataFrame) -> tuple[pl.DataFrame, p
     merges = (
         stated.filter(pl.col("merged").is_not_null() & (pl.col("merged") != pl.col("patient")))
         if table == "patient"
-        else stated.clear().with_columns(merged=pl.lit(None, pl.Utf8))
+        else stated.clear().with_columns(merged=pl.lit(None, pl.Utf8), undoes=pl.lit(None, pl.Boolean))
     )
     return said.select("patient", "sex", "sex_order", "birth_year", "birth_order"), merges.select(
-        "patient", "merged", "stated_order"
+        "patient", "merged", pl.col("undoes").fill_null(value=False), "stated_order"
     )

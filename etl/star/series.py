@@ -7,6 +7,7 @@ import polars as pl
 from etl.lake.fold import fold_series
 from etl.star import naturals
 from etl.star.keys import key_column
+from etl.star.matching import weakest
 from warehouse.schema import UNKNOWN
 
 LONGEST_PAUSE_MINUTES = 30
@@ -26,7 +27,7 @@ def exam_series(landed: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
         landed.select("digest", "series_uid")
         .join(matches, on="digest")
         .group_by("series_uid", "exam_key")
-        .agg(pl.col("match_rule").min())
+        .agg(weakest(pl.col("match_rule")))
     )
     # Fragments of one series may name different patients or accessions; the series itself is one.
     whole = fold_series(
@@ -34,7 +35,9 @@ def exam_series(landed: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
             pl.col("accession", "patient", "study_uid").first().over("series_uid", order_by="order_key")
         )
     )
+    identities = whole.select(naturals.device_identity().alias("identity"))["identity"]
     keyed = whole.with_columns(
+        naturals.device_ids(identities),
         _or_unknown(key_column("device", whole.select(naturals.device_version().alias("device"))["device"])).alias(
             "device_key"
         ),
@@ -56,16 +59,22 @@ def _or_unknown(keys: pl.Series) -> pl.Series:
     return keys.fill_null(UNKNOWN)
 
 
-def machine_time(series: pl.DataFrame) -> pl.DataFrame:
-    """When the scanner worked on each exam, from its acquired series.
+def machine_time(series: pl.DataFrame, offsets: pl.DataFrame, zones: dict[str, str]) -> pl.DataFrame:
+    """When the scanner worked on each exam by its own clock, from its acquired series.
 
     Overlapping series (biplane, PET/CT) count once; the first group of series without a gap of over two hours is the exam.
 
+    Args:
+        series: `exam_series`.
+        offsets: `device_id`, `local_day`, `applied_s` of `fact_device_clock`, where something is corrected.
+        zones: site code to IANA zone.
+
     Returns:
-        `exam_key`, `machine_started_at`, `machine_ended_at`, `machine_minutes`, `sharers` (exams of the same series), with `times_from`, `digest`, `file`, `source_name` and `run_id` of the first and last series.
+        `exam_key`, `match_rule`, `machine_started_at`, `machine_ended_at`, `machine_minutes`, `clock_offset_s` (to be added to
+        its times; null where its clock is taken as right), with `times_from`, `digest`, `file`, `source_name` and `run_id` of the
+        first and last series.
     """
-    shared = series.group_by("series_uid").agg(pl.col("exam_key").n_unique().alias("sharers"))
-    acquired = series.filter(pl.col("is_acquired") & pl.col("started_at").is_not_null()).join(shared, on="series_uid")
+    acquired = series.filter(pl.col("is_acquired") & pl.col("started_at").is_not_null())
     spans = acquired.with_columns(
         pl.max_horizontal(pl.col("ended_at").fill_null(pl.col("started_at")), "started_at").alias("until")
     ).sort("exam_key", "started_at", "until", "series_uid")
@@ -82,42 +91,55 @@ def machine_time(series: pl.DataFrame) -> pl.DataFrame:
         pl.col("started_at").min().alias("machine_started_at"),
         pl.col("until").max().alias("machine_ended_at"),
         pauses.alias("pauses"),
-        pl.col("sharers").max(),
+        weakest(pl.col("match_rule")).alias("match_rule"),
+        pl.col("device_id", "site").first(),
         *(pl.col(name).first().alias(f"first_{name}") for name in _LINEAGE),
         *(pl.col(name).get(last).alias(f"last_{name}") for name in _LINEAGE),
     )
     minutes = (pl.col("machine_ended_at") - pl.col("machine_started_at")).dt.total_microseconds() / 60e6 - pl.col(
         "pauses"
     )
-    return whole.with_columns(machine_minutes=minutes).drop("pauses")
+    return _with_offsets(whole.with_columns(machine_minutes=minutes).drop("pauses"), offsets, zones)
+
+
+def _with_offsets(times: pl.DataFrame, offsets: pl.DataFrame, zones: dict[str, str]) -> pl.DataFrame:
+    """The correction of each exam's device on the day that its clock showed."""
+    known = offsets.select("device_id", "local_day", pl.col("applied_s").alias("clock_offset_s"))
+    return (
+        times.with_columns(local_day=local_day("machine_started_at", zones))
+        .join(known, on=["device_id", "local_day"], how="left")
+        .drop("device_id", "site", "local_day")
+    )
+
+
+def local_day(at: str, zones: dict[str, str]) -> pl.Expr:
+    """Day of a UTC column in the zone of the row's `site`; in UTC where the site is unknown."""
+    days = [
+        pl.when(pl.col("site") == code).then(pl.col(at).dt.convert_time_zone(zone).dt.date())
+        for code, zone in zones.items()
+    ]
+    return pl.coalesce(*days, pl.col(at).dt.date())
+
+
+def acquisitions(series: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Exams that share an acquisition: `exam_key`, `acquisition_key` (the least exam of them), `sharers`.
+
+    Exams of the same series, or of one performed step under several accessions (PS3.3 C.4.13: several items in
+    (0040,0270)), were acquired together.
+
+    Args:
+        series: `exam_series`.
+        steps: `step_uid`, `exam_key` of performed steps.
+    """
+    together = pl.concat(
+        [
+            series.select(pl.col("series_uid").alias("group"), "exam_key"),
+            steps.select(pl.col("step_uid").alias("group"), "exam_key"),
+        ]
+    ).unique()
+    least = together.with_columns(pl.col("exam_key").min().over("group").alias("acquisition_key"))
+    exams = least.group_by("exam_key").agg(pl.col("acquisition_key").min())
+    return exams.with_columns(sharers=pl.len().over("acquisition_key").cast(pl.Int32))
 
 
 _LINEAGE = ("times_from", "digest", "file", "source_name", "run_id")
-
-
-def machine_candidates(times: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
-    """First and last acquisition as candidates for the start and the end of the exam."""
-    rule = matches.group_by("exam_key").agg(pl.col("match_rule").min())
-    parts = []
-    for which, event, column in (
-        ("first", "exam_started", "machine_started_at"),
-        ("last", "exam_completed", "machine_ended_at"),
-    ):
-        parts.append(
-            times.select(
-                "exam_key",
-                pl.lit(event).alias("event"),
-                pl.col(column).alias("event_at"),
-                pl.lit("s").alias("precision"),
-                pl.col(f"{which}_times_from").fill_null("").alias("field"),
-                pl.lit("dicom").alias("source"),
-                pl.col(f"{which}_source_name").alias("source_name"),
-                pl.col(f"{which}_file").alias("file"),
-                pl.lit("").alias("position"),
-                pl.col(f"{which}_digest").alias("digest"),
-                pl.col(f"{which}_run_id").alias("run_id"),
-                pl.col(column).alias("stated_at"),
-                pl.lit(None, pl.Utf8).alias("text_digest"),
-            )
-        )
-    return pl.concat(parts).join(rule, on="exam_key", how="left")

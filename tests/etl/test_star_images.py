@@ -135,7 +135,10 @@ def test_group_case_counts_exams_twice_and_the_scanner_once(exams: Any, tmp_path
     found = exams(tmp_path / "in")
     assert found.height == 2
     assert found["machine_minutes"].to_list() == [12.0, 12.0]
-    assert found["room_minutes"].sum() == 12.0 + 7.0  # the configured change of a CT, once
+    room = (found["room_ended_at"] - found["room_started_at"]).dt.total_minutes()
+    assert room.to_list() == [19, 19]  # the scanner and the configured change of a CT
+    assert found["sharers"].to_list() == [2, 2]
+    assert found["acquisition_key"].n_unique() == 1
 
 
 def test_order_that_comes_later_attaches_to_the_images(exams: Any, tmp_path: Path) -> None:
@@ -235,7 +238,7 @@ def test_phantom_is_loaded_marked_and_left_out_of_measures(exams: Any, tmp_path:
 
 
 def test_utilization_is_worked_by_hand(exams: Any, tmp_path: Path) -> None:
-    """Tuesday 10 March, staffed 08:00–18:00 (600 min): 09:00–09:30 and 7 min of change count whole, 17:50–18:10 for ten minutes: 47/600."""
+    """Tuesday 10 March, staffed 08:00–18:00 (600 min): 09:00–09:30 and the 7 min of change after it, and of 17:50–18:10 ten minutes, lie inside."""
     from datetime import date
 
     from warehouse import measures
@@ -256,7 +259,9 @@ def test_utilization_is_worked_by_hand(exams: Any, tmp_path: Path) -> None:
     exams(tmp_path / "in")
     day = Filters(start=date(2026, 3, 10), end=date(2026, 3, 10))
     value, n = measures.number(star_of(exams.home), "scanner_utilization", day, EVERYTHING)
-    assert value == pytest.approx(100 * 47 / 600)
+    assert value == pytest.approx(100 * 40 / 600)
+    room, _ = measures.number(star_of(exams.home), "room_utilization", day, EVERYTHING)
+    assert room == pytest.approx(100 * 47 / 600)
     assert n == 2
     sunday = Filters(start=date(2026, 3, 15), end=date(2026, 3, 15))
     assert measures.number(star_of(exams.home), "scanner_utilization", sunday, EVERYTHING)[0] is None
