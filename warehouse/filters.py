@@ -8,18 +8,21 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, and_, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, select, true
 from sqlalchemy.sql import FromClause
 
-from warehouse.schema import dim_department, dim_device, dim_site, fact_exam
+from warehouse.schema import dim_department, dim_device, dim_site, fact_appointment, fact_device_span, fact_exam
 from warehouse.scope import Scope
 
 PERIODS = {"7d": 7, "28d": 28, "90d": 90, "365d": 365, "10y": 3653}
 """Named periods: days up to and including the last full day of the data."""
 DEFAULT_PERIOD = "90d"
 
-LISTS = ("site", "modality", "patient_class", "priority", "device", "procedure", "protocol")
+LISTS = ("site", "modality", "patient_class", "priority", "section", "device", "procedure", "protocol")
 """Filters that take several values; the name is the key in the address."""
+
+OWN_FACTS: tuple[FromClause, ...] = (fact_exam, fact_appointment, fact_device_span)
+"""Facts that are filtered by columns of their own; all others by those of the exam that they belong to."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Filters:
     modality: tuple[str, ...] = ()
     patient_class: tuple[str, ...] = ()
     priority: tuple[str, ...] = ()
+    section: tuple[str, ...] = ()
+    """Subspecialties of the configuration."""
     device: tuple[str, ...] = ()
     """`device_id`s."""
     procedure: tuple[str, ...] = ()
@@ -97,35 +102,65 @@ class Filters:
         parts.append(f"{self.start.day} {self.start:%b %Y} – {self.end.day} {self.end:%b %Y}")
         return " · ".join(parts)
 
-    def clauses(self, fact: FromClause, scope: Scope) -> ColumnElement[bool]:
-        """The where clause on a fact joined to `fact_exam` (or that table itself), with the reader's scope.
+    @property
+    def scanner_time_note(self) -> str:
+        """What of the choice measures of scanner time cannot follow, in words; empty where they follow all of it.
 
-        The scope is part of it always: a forged filter can only narrow what the scope allows.
+        A stretch of a scanner's day is idle for no class, priority or procedure in particular.
         """
-        exam = fact_exam.c
+        chosen = [
+            name.replace("_", " ") for name in LISTS if getattr(self, name) and not _applies(name, fact_device_span)
+        ]
+        return f"Scanner time is not narrowed by {_listed(chosen)}: idle time belongs to no exam." if chosen else ""
+
+    def clauses(self, fact: FromClause, scope: Scope) -> ColumnElement[bool]:
+        """The where clause on one of `OWN_FACTS`, or on a fact joined to `fact_exam`, with the reader's scope.
+
+        The scope is part of it always: a forged filter can only narrow what the scope allows. Filters that the fact has no
+        column for do not apply (`scanner_time_note`).
+        """
+        owner = fact if fact in OWN_FACTS else fact_exam
+        column = owner.c
         terms: list[ColumnElement[bool]] = [
-            exam.local_day >= self.start,
-            exam.local_day <= self.end,
-            exam.not_patient.is_(None),
-            exam.month >= f"{self.start:%Y-%m}",
-            exam.month <= f"{self.end:%Y-%m}",
+            column.local_day >= self.start,
+            column.local_day <= self.end,
+            scope_clause(owner, scope),
         ]
-        if fact is not fact_exam:
-            terms += [fact.c.month >= f"{self.start:%Y-%m}", fact.c.month <= f"{self.end:%Y-%m}"]
-        terms.append(exam_clause(scope))
+        if "not_patient" in column:
+            terms.append(column.not_patient.is_(None))
+        # A slot lies in the month of its exam, which may be another than its own: months prune all facts but that one.
+        for pruned in (table for table in dict.fromkeys((owner, fact)) if table is not fact_appointment):
+            terms += [pruned.c.month >= f"{self.start:%Y-%m}", pruned.c.month <= f"{self.end:%Y-%m}"]
         if self.site:
-            terms.append(exam.site_key.in_(select(dim_site.c.site_key).where(dim_site.c.site_code.in_(self.site))))
-        for name in ("modality", "patient_class", "priority"):
-            if values := getattr(self, name):
-                terms.append(exam[name].in_(values))
+            terms.append(column.site_key.in_(select(dim_site.c.site_key).where(dim_site.c.site_code.in_(self.site))))
         if self.device:
-            terms.append(
-                exam.device_key.in_(select(dim_device.c.device_key).where(dim_device.c.device_id.in_(self.device)))
-            )
-        terms += [
-            exam[f"{name}_key"].in_(keys) for name in ("procedure", "protocol") if (keys := _keys(getattr(self, name)))
-        ]
+            terms.append(_on_devices(owner, self.device))
+        for name in _COLUMNS:
+            if (values := getattr(self, name)) and _applies(name, owner):
+                terms.append(column[name].in_(values))
+        for name in _KEYS:
+            if (keys := _keys(getattr(self, name))) and _applies(name, owner):
+                terms.append(column[f"{name}_key"].in_(keys))
         return and_(*terms)
+
+
+_COLUMNS = ("modality", "patient_class", "priority", "section")
+_KEYS = ("procedure", "protocol")
+
+
+def _applies(name: str, owner: FromClause) -> bool:
+    """Whether the fact has the column of a filter."""
+    return name not in (*_COLUMNS, *_KEYS) or (f"{name}_key" if name in _KEYS else name) in owner.c
+
+
+def _on_devices(owner: FromClause, devices: tuple[str, ...]) -> ColumnElement[bool]:
+    if "device_id" in owner.c:
+        return owner.c.device_id.in_(devices)
+    return owner.c.device_key.in_(select(dim_device.c.device_key).where(dim_device.c.device_id.in_(devices)))
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def site_clause(site_key: ColumnElement[Any], scope: Scope) -> ColumnElement[bool]:
@@ -135,15 +170,25 @@ def site_clause(site_key: ColumnElement[Any], scope: Scope) -> ColumnElement[boo
     return site_key.in_(select(dim_site.c.site_key).where(dim_site.c.site_code.in_(sorted(scope.sites))))
 
 
-def exam_clause(scope: Scope) -> ColumnElement[bool]:
-    """The where clause that keeps `fact_exam` inside the reader's scope: sites and ordering departments."""
-    inside = site_clause(fact_exam.c.site_key, scope)
+def scope_clause(fact: FromClause, scope: Scope) -> ColumnElement[bool]:
+    """The where clause that keeps one of `OWN_FACTS` inside the reader's scope: sites and ordering departments.
+
+    Scanner time has no ordering department: who is limited to departments sees none of it.
+    """
+    inside = site_clause(fact.c.site_key, scope)
     if scope.departments is None:
         return inside
+    if "department_key" not in fact.c:
+        return false()
     named = select(dim_department.c.department_key).where(
         dim_department.c.department_name.in_(sorted(scope.departments))
     )
-    return and_(inside, fact_exam.c.department_key.in_(named))
+    return and_(inside, fact.c.department_key.in_(named))
+
+
+def exam_clause(scope: Scope) -> ColumnElement[bool]:
+    """The where clause that keeps `fact_exam` inside the reader's scope."""
+    return scope_clause(fact_exam, scope)
 
 
 def visible_exam(exam_key: int, scope: Scope) -> Select[Any]:

@@ -31,15 +31,17 @@ class UnknownMeasureError(KeyError):
     """A measure that is not in the catalogue; the message names the ones that are."""
 
 
-def measure(name: str) -> Measure:
-    """The measure of a name."""
+def measure(name: str | Measure) -> Measure:
+    """The measure of a name; a measure that was made from the configuration is itself."""
+    if isinstance(name, Measure):
+        return name
     try:
         return CATALOGUE[name]
     except KeyError as error:
         raise UnknownMeasureError(f"no measure {name!r}; there are {', '.join(sorted(CATALOGUE))}") from error
 
 
-def evaluate(star: Star, name: str, filters: Filters, scope: Scope, by: Sequence[str] = ()) -> pl.DataFrame:
+def evaluate(star: Star, name: str | Measure, filters: Filters, scope: Scope, by: Sequence[str] = ()) -> pl.DataFrame:
     """One row a combination of the breakdowns, with `value` (null where nothing counts) and `n`.
 
     Counts below the scope's small-count limit are withheld: their `value` is null and `n` is null, `withheld` is true.
@@ -50,8 +52,9 @@ def evaluate(star: Star, name: str, filters: Filters, scope: Scope, by: Sequence
     unknown = [way for way in by if way not in BREAKDOWNS]
     if unknown:
         raise ValueError(f"cannot split by {', '.join(unknown)}; possible are {', '.join(BREAKDOWNS)}")
-    frame = star.frame(measure(name).query(filters, scope, by))
-    small = (pl.col("n") > 0) & (pl.col("n") < scope.small_count)
+    asked = measure(name)
+    frame = star.frame(asked.query(filters, scope, by))
+    small = (pl.col("n") > 0) & (pl.col("n") < (scope.small_count if asked.counts_patients else 0))
     hidden = frame.with_columns(withheld=small.fill_null(value=False))
     return hidden.with_columns(
         pl.when("withheld").then(None).otherwise(pl.col(column)).alias(column) for column in ("value", "n")

@@ -9,8 +9,17 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, and_, extract, func, literal_column, select, true
 from sqlalchemy.sql import FromClause
 
-from warehouse.filters import Filters
-from warehouse.schema import dim_date, dim_device, dim_procedure, dim_protocol, dim_site, fact_exam
+from warehouse.filters import OWN_FACTS, Filters
+from warehouse.schema import (
+    dim_date,
+    dim_device,
+    dim_procedure,
+    dim_protocol,
+    dim_site,
+    fact_appointment,
+    fact_device_span,
+    fact_exam,
+)
 from warehouse.scope import Scope
 
 Direction = Literal["up", "down", "neither"]
@@ -19,12 +28,15 @@ Direction = Literal["up", "down", "neither"]
 
 @dataclass(frozen=True)
 class Breakdown:
-    """A way to split a measure: the column that is shown, and the dimension to join for it."""
+    """A way to split a measure: the column that is shown, and the dimension to join for it.
+
+    A fact that has a column of that name itself is split by its own.
+    """
 
     column: ColumnElement[Any]
     dimension: FromClause | None = None
     key: str | None = None
-    """Column of `fact_exam` that joins the dimension; the dimension's key has the same name."""
+    """Column of the fact that joins the dimension; the dimension's key has the same name."""
 
 
 BREAKDOWNS: dict[str, Breakdown] = {
@@ -38,11 +50,15 @@ BREAKDOWNS: dict[str, Breakdown] = {
     "modality": Breakdown(fact_exam.c.modality),
     "patient_class": Breakdown(fact_exam.c.patient_class),
     "priority": Breakdown(fact_exam.c.priority),
+    "section": Breakdown(fact_exam.c.section),
     "state": Breakdown(fact_exam.c.state),
     "procedure": Breakdown(dim_procedure.c.procedure_key, dim_procedure, "procedure_key"),
     "protocol": Breakdown(dim_protocol.c.protocol_key, dim_protocol, "protocol_key"),
+    "cause": Breakdown(fact_device_span.c.cause),
+    "outcome": Breakdown(fact_appointment.c.outcome),
 }
-"""Names that `by` accepts; the answer has a column of the same name."""
+"""Names that `by` accepts; the answer has a column of the same name. No fact knows all of them (`broken_down`)."""
+
 
 Query = Callable[[Filters, Scope, Sequence[str]], Select[Any]]
 
@@ -72,6 +88,8 @@ class Measure:
     additive: bool = False
     """Whether values of parts add up to the whole."""
     notes: str = ""
+    counts_patients: bool = True
+    """Whether n counts exams of patients, so that small ones are withheld; false where it counts days of rooms."""
 
 
 def minutes_between(start: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -96,6 +114,39 @@ def over_exams(
     return over(fact_exam, value, where, n)
 
 
+def broken_down(
+    fact: FromClause, source: FromClause, by: Sequence[str], owner: FromClause | None = None, keys: Sequence[str] = ()
+) -> tuple[list[ColumnElement[Any]], FromClause]:
+    """The breakdowns' columns, labelled with their names, and the source with the dimensions that they need.
+
+    Args:
+        fact: the table that is split.
+        source: what is selected from; contains `fact`, and `owner`.
+        owner: table that has the columns and keys which the fact lacks; the fact itself where absent.
+        keys: dimension keys that the fact has of its own, although an owner has them too.
+
+    Raises:
+        ValueError: the fact does not know a breakdown.
+    """
+    owner = fact if owner is None else owner
+    columns: list[ColumnElement[Any]] = []
+    joined: set[str] = set()
+    for name in by:
+        way = BREAKDOWNS[name]
+        table = fact if way.key in keys else owner
+        own = getattr(way.column, "name", "")
+        if own in table.c:
+            columns.append(table.c[own].label(name))
+            continue
+        if way.dimension is None or way.key is None or way.key not in table.c:
+            raise ValueError(f"this measure cannot be split by {name}")
+        if way.key not in joined:
+            source = source.join(way.dimension, table.c[way.key] == way.dimension.c[way.key])
+            joined.add(way.key)
+        columns.append(way.column.label(name))
+    return columns, source
+
+
 def over(
     fact: FromClause,
     value: ColumnElement[Any],
@@ -103,29 +154,21 @@ def over(
     n: ColumnElement[Any] | None = None,
     keys: Sequence[str] = (),
 ) -> Query:
-    """A query that aggregates a fact with its exams.
+    """A query that aggregates one of `warehouse.filters.OWN_FACTS` by itself, any other fact with its exams.
 
     `keys` names dimension keys that the fact has of its own (an event's protocol rather than its exam's).
     """
 
     def build(filters: Filters, scope: Scope, by: Sequence[str]) -> Select[Any]:
-        columns = [BREAKDOWNS[name].column.label(name) for name in by]
-        source: FromClause = (
-            fact_exam
-            if fact is fact_exam
-            else fact.join(fact_exam, and_(fact.c.exam_key == fact_exam.c.exam_key, fact.c.month == fact_exam.c.month))
-        )
-        joined: set[str] = set()
-        for name in by:
-            way = BREAKDOWNS[name]
-            if way.dimension is not None and way.key is not None and way.key not in joined:
-                owner = fact if way.key in keys else fact_exam
-                source = source.join(way.dimension, owner.c[way.key] == way.dimension.c[way.key])
-                joined.add(way.key)
-        conditions = filters.clauses(fact, scope)
-        query = select(*columns, value.label("value"), (func.count() if n is None else n).label("n")).select_from(
-            source
-        )
-        return query.where(conditions, true() if where is None else where).group_by(*columns).order_by(*columns)
+        owner, source = fact, fact
+        if fact not in OWN_FACTS:
+            owner = fact_exam
+            source = fact.join(
+                fact_exam, and_(fact.c.exam_key == fact_exam.c.exam_key, fact.c.month == fact_exam.c.month)
+            )
+        columns, source = broken_down(fact, source, by, owner, keys)
+        query = select(*columns, value.label("value"), (func.count() if n is None else n).label("n"))
+        wanted = and_(filters.clauses(fact, scope), true() if where is None else where)
+        return query.select_from(source).where(wanted).group_by(*columns).order_by(*columns)
 
     return build
