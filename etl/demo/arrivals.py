@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from etl.demo.calibration import factors, rate, spread
 from etl.demo.clocks import DAY, Minutes, SiteClock, day_number, day_of
-from etl.demo.network import SITES, Site, site_mix
+from etl.demo.network import SITES, Site, is_holiday, site_mix
 from etl.demo.procedures import BY_MODALITY, CLASS_INDEX, PROCEDURES
 from etl.demo.stories import Story, of_kind
 
@@ -48,7 +48,6 @@ HOURS_ED = (
     4.0,
     3.3,
 )
-HOLIDAYS = {(1, 1), (7, 4), (12, 25), (12, 26)}
 CLASSES = ("E", "I", "O")
 
 
@@ -74,7 +73,7 @@ def day_factor(patient_class: str, day: date, first: date) -> float:
         * factors("month_factor")[day.month - 1]
         * (1 + GROWTH_A_YEAR) ** ((day - first).days / 365)
     )
-    if (day.month, day.day) in HOLIDAYS:
+    if is_holiday(day):
         busy *= {"E": 0.95, "I": 0.75, "O": 0.05}[patient_class]
     return busy
 

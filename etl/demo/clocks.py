@@ -7,6 +7,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 Minutes = NDArray[np.float64]
@@ -75,3 +76,15 @@ def weekday(local: float) -> int:
 def hour(local: float) -> float:
     """Hour of the day of local minutes."""
     return local % DAY / 60
+
+
+def to_time(minutes: str) -> pl.Expr:
+    """A column of UTC minutes as a time, to the whole second; NaN and infinity as null."""
+    column = pl.col(minutes)
+    return (
+        pl.when(column.is_finite())
+        .then((column * 60).round(0).cast(pl.Int64, strict=False) * 1_000_000)
+        .cast(pl.Datetime("us"))
+        .dt.replace_time_zone("UTC")
+        .alias(minutes)
+    )

@@ -15,6 +15,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from etl.demo import dose_items as items
+from etl.demo import messages as said
 from etl.demo.dose_rows import text_of
 from etl.demo.hl7_files import birth_date
 from etl.demo.imaging import DEPARTMENT, age_years
@@ -93,7 +94,7 @@ def image(row: Row, number: int, uid: str, dose: Row | None) -> Dataset:
     kind = "LOCALIZER" if row["series_text"] in ("SCOUT", "LOC") else IMAGE_TYPES.get(modality, "")
     data.ImageType = ["ORIGINAL", "PRIMARY", kind] if kind else ["ORIGINAL", "PRIMARY"]
     set_day_and_time(data, "Study", stamp(row, row["study_at"]))
-    set_day_and_time(data, "Series", stamp(row, row["started"]))
+    set_day_and_time(data, "Series", stamp(row, row["series_at"]))
     set_day_and_time(data, "Content", at)
     set_day_and_time(data, "Acquisition", at)
     data.AcquisitionDateTime = f"{at:%Y%m%d%H%M%S}"
@@ -127,8 +128,8 @@ def _request(accession: str) -> Dataset:
     item = Dataset()
     item.AccessionNumber, item.RequestedProcedureID, item.ScheduledProcedureStepID = (
         accession,
-        f"RP{accession[1:]}",
-        f"SPS{accession[1:]}",
+        said.request_id(accession),
+        said.step_id(accession),
     )
     return item
 

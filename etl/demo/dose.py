@@ -38,15 +38,15 @@ def exposures(history: History) -> pl.DataFrame:
         mine = exams.filter(pl.col("procedure") == index)
         for place, exposure in enumerate(procedure.exposures):
             some = mine if place == 0 else mine.filter(pl.col("outcome") == Outcome.PERFORMED)
-            if len(some):
-                rng = np.random.default_rng([history.seed, 7, index, place])
-                parts.append(
-                    some.with_columns(
-                        _figures(rng, some, procedure, exposure, history),
-                        place=pl.lit(place),
-                        at_s=pl.lit((place + 0.3) / len(procedure.exposures)),
-                    )
+            rng = np.random.default_rng([history.seed, 7, index, place])
+            # Without any such exam too, so that every figure has its column.
+            parts.append(
+                some.with_columns(
+                    _figures(rng, some, procedure, exposure, history),
+                    place=pl.lit(place),
+                    at_s=pl.lit((place + 0.3) / len(procedure.exposures)),
                 )
+            )
     found = pl.concat(parts, how="diagonal_relaxed").sort("started", "exam", "place")
     span = (pl.col("ended") - pl.col("started")).dt.total_seconds()
     found = found.with_columns(

@@ -27,6 +27,7 @@ EXAM = (
     "accession",
     "sex",
     "birth_year",
+    "not_patient",
     "manufacturer",
     "model",
     "serial",

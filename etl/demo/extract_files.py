@@ -46,6 +46,7 @@ def write_extracts(history: History, folder: Path, since: datetime) -> int:
             "facility": "site",
             "arrived_at": "arrived",
             "opened_at": "read_started",
+            "communicated_at": "communicated",
             "final_at": "final",
         },
     )

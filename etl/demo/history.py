@@ -12,30 +12,43 @@ from numpy.typing import NDArray
 
 from etl.demo.arrivals import CLASSES, Orders, orders
 from etl.demo.calibration import rate
-from etl.demo.clocks import DAY, Minutes, SiteClock, day_number
+from etl.demo.clocks import DAY, Minutes, SiteClock, day_number, to_time
 from etl.demo.network import SITES, Device, devices, site_mix
 from etl.demo.outages import Outage, outages
-from etl.demo.people import CLINICS, PAYER_SHARE, PAYERS, WARDS, Patients, assign, patients, staff
-from etl.demo.procedures import BY_MODALITY, CLASS_INDEX, PROCEDURES
+from etl.demo.paths import with_calls, with_late_orders, with_rooms, with_uploads, with_visits
+from etl.demo.people import CLINICS, PAYER_SHARE, PAYERS, WARDS, Patients, assign, patients, staff, with_phantoms
+from etl.demo.procedures import BY_MODALITY, CLASS_INDEX, PROCEDURES, REFORMATS, STROKE, index_of
+from etl.demo.quality import phantom_exams, tested
 from etl.demo.reading import WORKLISTS, read_queue, sign_times, slow_story, stints, worklist_of
 from etl.demo.scheduling import Outcome, Visits, schedule
+from etl.demo.slots import slots_known
+from etl.demo.staffing import staffed
 from etl.demo.stories import Story, of_kind, plan
 from etl.demo.uids import uids
 
+THREE_IN_ONE = 0.3
+"""Share of group cases with a third order."""
+LATE_ORDERS = 0.7
+"""Share of exams without an order that get one afterwards."""
 TIMES = (
     "ordered",
+    "placed",
     "booked",
-    "moved",
-    "first_scheduled",
     "scheduled",
     "cancelled",
+    "door",
     "arrived",
+    "in_room",
+    "room_typed",
     "started",
     "ended",
+    "left_room",
+    "uploaded",
     "completed",
     "read_started",
     "prelim",
     "final",
+    "communicated",
     "addendum",
     "charged",
     "reversed",
@@ -55,6 +68,9 @@ class History:
     people: Patients
     exams: pl.DataFrame
     """One row an order or order-less exam; times in UTC; null where it did not happen before `until`."""
+    appointments: pl.DataFrame
+    """One row a slot that was booked before `until`, as it stands then: `exam, slot_number, device, slot_at, slot_minutes,
+    booked_at, ended_at, outcome, reason, appointment` (the scheduler's number)."""
     outages: list[list[Outage]]
     clocks: dict[str, SiteClock]
 
@@ -74,28 +90,34 @@ def simulate(seed: int, scale: float, until: date, days: int, demand: float = 1.
         site.code: SiteClock(site.zone, first - timedelta(days=150), until + timedelta(days=200)) for site in SITES
     }
     stories = plan(seed, until, days, fleet)
+    fleet = staffed(fleet, scale, stories)
     rng = np.random.default_rng([seed, 2])
     placed = orders(rng, scale, first, until, clocks, stories, demand)
     stops = outages(rng, fleet, first - timedelta(days=30), until + timedelta(days=130), clocks, stories)
-    visits = schedule(rng, placed, fleet, clocks, stops, stories)
+    visits, diary = schedule(rng, placed, fleet, clocks, stops, stories)
     people = patients(rng, max(60, int(len(placed) / 2.2)), until.year)
     exams = _kept(_exams(rng, placed, visits, people, until), first)
+    more = np.random.default_rng([seed, 20])
+    exams = with_uploads(more, with_rooms(more, with_visits(more, exams)), clocks)
     exams = _with_groups(rng, exams)
-    exams = _read(rng, exams, scale, first, until, clocks, stories)
+    exams = with_calls(more, _read(rng, exams, scale, first, until, clocks, stories))
     exams = _billed(rng, exams, clocks, stories)
-    exams = _as_known(_with_dirt(rng, exams, stories), until)
-    return History(seed, scale, first, until, fleet, stories, people, _named(exams, seed, people), stops, clocks)
-
-
-def to_time(minutes: str) -> pl.Expr:
-    """A column of UTC minutes as a time, to the whole second; NaN and infinity as null."""
-    column = pl.col(minutes)
-    return (
-        pl.when(column.is_finite())
-        .then((column * 60).round(0).cast(pl.Int64, strict=False) * 1_000_000)
-        .cast(pl.Datetime("us"))
-        .dt.replace_time_zone("UTC")
-        .alias(minutes)
+    exams = with_late_orders(more, _with_dirt(rng, exams, stories), LATE_ORDERS)
+    phantoms = len(people.identifier)
+    people = with_phantoms(people, len(tested(fleet)))
+    exams = _as_known(phantom_exams(more, exams, fleet, clocks, stops, (first, until), phantoms), until)
+    return History(
+        seed,
+        scale,
+        first,
+        until,
+        fleet,
+        stories,
+        people,
+        _named(exams, seed, people),
+        slots_known(diary, exams, until),
+        stops,
+        clocks,
     )
 
 
@@ -104,9 +126,10 @@ def _exams(rng: np.random.Generator, placed: Orders, visits: Visits, people: Pat
     n = len(placed)
     urgent = rng.uniform(0, 1, n)
     e, i = placed.patient_class == 0, placed.patient_class == 1
+    stroke = placed.procedure == index_of(STROKE)
     priority = np.where(
         e,
-        np.where(urgent < 0.95, "S", "R"),
+        np.where((urgent < rate("STAT share ED")) | stroke, "S", "R"),
         np.where(i, np.where(urgent < 0.18, "S", np.where(urgent < 0.3, "A", "R")), np.where(urgent < 0.06, "A", "R")),
     )
     ward, clinic = np.array(WARDS)[rng.integers(0, len(WARDS), n)], np.array(CLINICS)[rng.integers(0, len(CLINICS), n)]
@@ -130,10 +153,10 @@ def _exams(rng: np.random.Generator, placed: Orders, visits: Visits, people: Pat
             "referrer": doctors,
             "technologist": [f"T{m}{k}" for m, k in zip(modality, rng.integers(1, 7, n), strict=True)],
             "outcome": visits.outcome,
+            "order": np.arange(n),
+            "reason": visits.reason,
             "ordered": placed.ordered,
             "booked": visits.booked,
-            "moved": visits.moved,
-            "first_scheduled": visits.first_scheduled,
             "scheduled": visits.scheduled,
             "cancelled": visits.cancelled,
             "arrived": visits.arrived,
@@ -153,21 +176,36 @@ def _kept(exams: pl.DataFrame, first: date) -> pl.DataFrame:
         pl.when(performed).then(pl.col(name)).otherwise(float("nan")).alias(name)
         for name in ("arrived", "started", "ended", "completed")
     ]
-    return exams.filter(due >= start).with_columns(absent).with_row_index("exam")
+    return (
+        exams.filter(due >= start)
+        .with_columns(absent)
+        .with_row_index("exam")
+        .with_columns(pl.col("exam").cast(pl.Int64))
+    )
 
 
 def _with_groups(rng: np.random.Generator, exams: pl.DataFrame) -> pl.DataFrame:
-    """Adds the second order of group cases: chest and abdomen scanned in one go under two accession numbers."""
-    exams = exams.with_columns(
-        pl.col("exam").cast(pl.Int64), study=pl.col("exam").cast(pl.Int64), is_second=pl.lit(False)
-    )
-    chest, abdomen = (next(i for i, p in enumerate(PROCEDURES) if p.code == code) for code in ("CTCH", "CTAP"))
-    fits = exams.filter((pl.col("procedure") == chest) & (pl.col("outcome") == Outcome.PERFORMED))
-    share = rate("group cases share CT") * len(exams.filter(pl.col("modality") == "CT")) / max(1, len(fits)) / 2
-    second = fits.filter(pl.Series(rng.uniform(0, 1, len(fits)) < share)).with_columns(
-        procedure=pl.lit(abdomen, dtype=pl.Int64), is_second=pl.lit(True), ordered=pl.col("ordered") + 0.2
-    )
-    return pl.concat([exams, second.with_columns(exam=len(exams) + pl.int_range(len(second), dtype=pl.Int64))])
+    """Adds the further orders of group cases.
+
+    Chest, abdomen and sometimes the spine are scanned in one go under two or three accession numbers.
+    """
+    exams = exams.with_columns(study=pl.col("exam"), is_second=pl.lit(False))
+    fits = exams.filter((pl.col("procedure") == index_of("CTCH")) & (pl.col("outcome") == Outcome.PERFORMED))
+    scanned_ct = len(exams.filter((pl.col("modality") == "CT") & pl.col("started").is_finite()))
+    share = rate("group cases share CT") * scanned_ct / max(1, len(fits)) / (2 + THREE_IN_ONE)
+    luck = pl.Series(rng.uniform(0, 1, len(fits)))
+    parts = [exams]
+    for number, code, most in ((1, "CTAP", share), (2, REFORMATS, share * THREE_IN_ONE)):
+        parts.append(
+            fits.filter(luck < most).with_columns(
+                procedure=pl.lit(index_of(code), dtype=pl.Int64),
+                is_second=pl.lit(True),
+                ordered=pl.col("ordered") + 0.2 * number,
+                booked=pl.lit(float("nan")),
+                scheduled=pl.lit(float("nan")),
+            )
+        )
+    return pl.concat(parts).with_columns(exam=pl.int_range(pl.len(), dtype=pl.Int64))
 
 
 def _usual_minutes(scale: float) -> dict[str, float]:
@@ -197,7 +235,7 @@ def _read(
 ) -> pl.DataFrame:
     """Puts every exam that was completed through its worklist."""
     n, work, clock = len(exams), _usual_minutes(scale), clocks["TEACH"]
-    sections = [p.section for p in PROCEDURES]
+    sections, stroke = [p.section for p in PROCEDURES], index_of(STROKE)
     names = np.array(
         [
             worklist_of(c, m, sections[p])
@@ -207,6 +245,7 @@ def _read(
     urgency = exams["priority"].replace_strict({"S": 0, "A": 1, "R": 2}, return_dtype=pl.Int64).to_numpy() + 3 * (
         exams["patient_class"].to_numpy() == "O"
     )
+    urgency = np.where(exams["procedure"].to_numpy() == stroke, -1, urgency)
     completed = exams["completed"].to_numpy()
     minutes = np.array([p.read_minutes for p in PROCEDURES])[exams["procedure"].to_numpy()] * np.exp(
         rng.normal(-0.06, 0.35, n)
@@ -275,6 +314,7 @@ def _with_dirt(rng: np.random.Generator, exams: pl.DataFrame, stories: tuple[Sto
         & (exams["patient_class"].to_numpy() != "O")
     )
     alone &= ~np.isin(exams["study"].to_numpy(), exams.filter("is_second")["study"].to_numpy())
+    alone &= exams["procedure"].to_numpy() != index_of(STROKE)
     return exams.with_columns(
         orderless=pl.Series(alone), luck=luck[:, 1], images_of=pl.Series(_swapped(exams, started, luck[:, 1], story))
     )
@@ -298,11 +338,10 @@ def _swapped(exams: pl.DataFrame, started: Minutes, luck: Minutes, story: Story 
 
 def _as_known(exams: pl.DataFrame, until: date) -> pl.DataFrame:
     """Times as they stand at the end of the history: what would happen later has not happened."""
-    plans = ("first_scheduled", "scheduled")
     end = pl.datetime(until.year, until.month, until.day, time_zone="UTC", time_unit="us")
     known = exams.with_columns(to_time(name) for name in TIMES)
     known = known.with_columns(
-        pl.when(pl.col(name) < end).then(pl.col(name)).alias(name) for name in TIMES if name not in plans
+        pl.when(pl.col(name) < end).then(pl.col(name)).alias(name) for name in TIMES if name != "scheduled"
     )
     return known.filter(pl.col("ordered").is_not_null())
 
@@ -310,11 +349,12 @@ def _as_known(exams: pl.DataFrame, until: date) -> pl.DataFrame:
 def _named(exams: pl.DataFrame, seed: int, people: Patients) -> pl.DataFrame:
     """Adds the identifiers that messages and images carry."""
     rng = np.random.default_rng([seed, 3])
-    study_uids = uids(rng, exams["study"].n_unique())
+    studies = exams.select("study").unique(maintain_order=True)
+    studies = studies.with_columns(study_uid=pl.Series(uids(rng, len(studies)), dtype=pl.Utf8))
     site_letter = exams["site"].str.slice(0, 1)
-    return exams.with_columns(
-        accession=site_letter + pl.col("exam").cast(pl.Utf8).str.zfill(8),
+    suffix = pl.col("site").replace_strict({site.code: site.accession_suffix for site in SITES})
+    return exams.join(studies, on="study", how="left", maintain_order="left").with_columns(
+        accession=pl.concat_str(site_letter, pl.col("exam").cast(pl.Utf8).str.zfill(8), suffix),
         placer="P" + pl.col("exam").cast(pl.Utf8).str.zfill(8),
-        study_uid=pl.Series([study_uids[k] for k in exams["study"]], dtype=pl.Utf8),
         patient_id=pl.Series([people.identifier[k] for k in exams["patient"]], dtype=pl.Utf8),
     )

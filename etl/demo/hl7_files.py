@@ -86,9 +86,10 @@ def _patient(row: Row) -> str:
 
 
 def _visit(row: Row) -> str:
-    return _segment(
-        "PV1", {1: "1", 2: row["patient_class"], 3: f"{row['department']}^^^{SITE_BY_CODE[row['site']].facility}"}
-    )
+    fields = {1: "1", 2: row["patient_class"], 3: f"{row['department']}^^^{SITE_BY_CODE[row['site']].facility}"}
+    if row["visit"]:
+        fields |= {19: row["visit"], 44: _time(row, row["door"])} if row["door"] else {19: row["visit"]}
+    return _segment("PV1", fields)
 
 
 def _service(row: Row) -> str:
@@ -111,21 +112,23 @@ def _order(row: Row, station: str) -> list[str]:  # noqa: ARG001
         9: _time(row, row["occurred"]),
         12: row["referrer"],
     }
+    if row["reason_code"]:
+        control[16] = f"{row['reason_code']}^{row['reason_text']}^DCM"
     request = {1: "1", 2: row["placer"], 3: row["accession"], 4: _service(row), 16: row["referrer"], 24: _section(row)}
     head = [_patient(row), _visit(row), _segment("IN1", {1: "1", 4: row["payer"]})]
     if row["message_type"].startswith("ORM"):
         return [
             *head,
             _segment("ORC", control),
-            _segment("OBR", request | {18: row["accession"], 27: f"^^^^^{row['priority']}"}),
+            _segment("OBR", request | _numbers(row) | {27: f"^^^^^{row['priority']}"}),
         ]
     procedure = _segment(
         "IPC",
         {
             1: row["accession"],
-            2: row["accession"],
+            2: said.request_id(row["accession"]),
             3: row["study_uid"],
-            4: row["accession"],
+            4: said.step_id(row["accession"]),
             5: _section(row),
             6: _service(row),
         },
@@ -137,6 +140,11 @@ def _order(row: Row, station: str) -> list[str]:  # noqa: ARG001
         _segment("OBR", request),
         procedure,
     ]
+
+
+def _numbers(row: Row) -> dict[int, str]:
+    """Where IHE's form of v2.3.1 puts accession number, requested procedure and scheduled step (RAD TF-2, RAD-4)."""
+    return {18: row["accession"], 19: said.request_id(row["accession"]), 20: said.step_id(row["accession"])}
 
 
 def _report(row: Row, station: str) -> list[str]:  # noqa: ARG001
@@ -165,24 +173,27 @@ def _report(row: Row, station: str) -> list[str]:  # noqa: ARG001
 
 
 def _appointment(row: Row, station: str) -> list[str]:
-    """SIU: the order's numbers in SCH-26 and SCH-27, the planned time in AIS-4."""
+    """SIU: the order's numbers in SCH-26 and SCH-27, the planned time and length in AIS-4 and AIS-7."""
+    minutes = f"{row['scheduled_minutes']:.0f}"
     schedule = {
-        1: row["placer"],
-        2: row["accession"],
-        6: "NORMAL",
+        2: row["appointment"],
+        9: minutes,
+        10: "MIN^minutes",
         12: row["referrer"],
         25: row["order_status"],
         26: row["placer"],
         27: row["accession"],
     }
-    place = _segment("AIL", {1: "1", 3: station})
+    if row["reason_code"]:
+        schedule[6] = f"{row['reason_code']}^{row['reason_text']}^L"
+    service = {1: "1", 3: _service(row), 4: _time(row, row["planned"]), 7: minutes, 8: "MIN^minutes"}
     return [
         _segment("SCH", schedule),
         _patient(row),
         _visit(row),
         "RGS|1",
-        _segment("AIS", {1: "1", 3: _service(row), 4: _time(row, row["planned"])}),
-        place,
+        _segment("AIS", service),
+        _segment("AIL", {1: "1", 3: station}),
     ]
 
 

@@ -17,6 +17,10 @@ from etl.demo.stories import of_kind, utc_midnight
 
 DICOM_MODALITY = {"XR": "DX"}
 DEPARTMENT = "RADIOLOGY"
+LONGEST_ACCESSION = 16
+"""Characters that (0008,0050), a short string, can hold (PS3.5 section 6.2)."""
+PHANTOM_PATTERN = "*phantom*"
+"""The configured pattern that the names of phantoms match."""
 KG_M_TO_CM = 1.12 * 2 / np.sqrt(np.pi) * np.sqrt(10)
 """Effective diameter in cm of a body of a weight (kg) and height (m), taken as a cylinder of water, arms apart."""
 USUAL_SIZE_CM = 26.5
@@ -29,7 +33,8 @@ def scanned(history: History) -> pl.DataFrame:
     `owner` is the exam whose worklist entry the objects were made under: the exam itself, the first of a group, or in the
     story of wrong worklist entries somebody else's.
     """
-    exams = known_as(history, history.exams.filter(pl.col("ended").is_not_null()), "started")
+    sent = history.exams.filter(pl.col("ended").is_not_null() & pl.col("uploaded").is_not_null())
+    exams = known_as(history, sent, "started").with_columns(pl.col("accession").str.slice(0, LONGEST_ACCESSION))
     identity = exams.select(
         owner="exam",
         owner_accession="accession",
@@ -39,8 +44,8 @@ def scanned(history: History) -> pl.DataFrame:
         owner_procedure="procedure",
         owner_orderless="orderless",
     )
-    seconds = exams.filter("is_second").select(owner="study", second_accession="accession")
-    frame = exams.with_columns(sent_at="started").with_columns(
+    seconds = exams.filter("is_second").group_by(owner="study").agg(second_accessions=pl.col("accession").sort())
+    frame = exams.with_columns(sent_at="uploaded").with_columns(
         owner=pl.when("is_second").then(pl.col("study")).otherwise(pl.col("images_of"))
     )
     frame = frame.join(identity, on="owner", how="inner", maintain_order="left").join(
@@ -135,7 +140,8 @@ def _with_text(frame: pl.DataFrame) -> pl.DataFrame:
         body_part=of("procedure", "body_part"),
         protocol=of("procedure", "protocol"),
         dicom_modality=pl.col("modality").replace(DICOM_MODALITY),
-        accessions=pl.concat_list("accession", "second_accession").list.drop_nulls(),
+        accessions=pl.concat_list("accession", pl.col("second_accessions").fill_null([])),
+        not_patient=pl.when("is_phantom").then(pl.lit(PHANTOM_PATTERN)),
         worklist_used=~pl.col("owner_orderless"),
     )
 

@@ -9,11 +9,16 @@ from hashlib import sha256
 import polars as pl
 
 from etl.demo import messages as said
+from etl.demo.calendars import calendar_rows
 from etl.demo.dose_rows import dose_frames
+from etl.demo.fhir import fhir_rows, resources
 from etl.demo.history import History
+from etl.demo.imaging import LONGEST_ACCESSION
 from etl.demo.network import SITE_BY_CODE, SITES
 from etl.demo.procedures import PROCEDURES, SCHEME
 from etl.demo.series_rows import series, series_frame
+from etl.demo.step_rows import step_rows
+from etl.demo.worklist import worklist_rows
 from etl.lake.schema import EVENT, polars_schema
 from state.identity import Identity, IdentityKind, Pseudonymiser
 
@@ -22,6 +27,10 @@ HISTORY = "simulated history"
 
 PSEUDONYMS: dict[str, IdentityKind] = {
     "accession": "order",
+    "accession_cut": "order",
+    "procedure_request": "order",
+    "appointment": "order",
+    "visit": "visit",
     "placer": "order",
     "filler": "order",
     "patient": "patient",
@@ -58,7 +67,15 @@ def identities(history: History, pseudonymiser: Pseudonymiser) -> list[Identity]
         ("patient", people.identifier[k], _plain(people.name[k])) for k in used
     ]
     originals += [("patient", number, _plain(people.name[k])) for k in used if (number := people.merged_from[k])]
-    originals += [("order", number, None) for column in ("accession", "placer") for number in exams[column].to_list()]
+    numbers = exams.select("accession", "placer", cut=_cut(), request=_request_id())
+    originals += [
+        ("order", number, None)
+        for column in ("accession", "placer", "cut", "request")
+        for number in numbers[column].drop_nulls().to_list()
+    ]
+    originals += [("order", number, None) for number in _appointment_keys(history).unique().sort().to_list()]
+    originals += [("order", name, None) for name in _resource_names(history).unique().sort().to_list()]
+    originals += [("visit", number, None) for number in exams["visit"].drop_nulls().unique().sort().to_list()]
     originals += [
         ("person", number, None)
         for column in ("referrer", "reader", "technologist")
@@ -70,6 +87,27 @@ def identities(history: History, pseudonymiser: Pseudonymiser) -> list[Identity]
         for kind, text, name in originals
         if (made := pseudonymiser.pseudonym(kind, text))
     ]
+
+
+def _cut() -> pl.Expr:
+    """What DICOM holds of an accession number that is too long for it; null of a shorter one."""
+    accession = pl.col("accession")
+    return pl.when(accession.str.len_chars() > LONGEST_ACCESSION).then(accession.str.slice(0, LONGEST_ACCESSION))
+
+
+def _request_id() -> pl.Expr:
+    """`messages.request_id` of a column."""
+    return pl.concat_str(pl.lit("RP"), pl.col("accession").str.slice(1, 8))
+
+
+def _appointment_keys(history: History) -> pl.Series:
+    """Numbers of appointments in the form of the HL7 reader, which no order number can equal."""
+    return history.appointments.select(pl.concat_str(pl.lit("SCH:"), "appointment").alias("key"))["key"]
+
+
+def _resource_names(history: History) -> pl.Series:
+    """Names of FHIR resources, which stand for order numbers."""
+    return resources(history).select(pl.concat_str("type", pl.lit("/"), "id").alias("name"))["name"]
 
 
 def _plain(name: str) -> str:
@@ -91,9 +129,19 @@ def landing_rows(
     events, reports = dose_frames(history, images)
     frames = {
         "workflow": pl.concat(
-            [_hl7(history, names), _charges(history, names), _reading_times(history, names)], how="diagonal_relaxed"
+            [
+                _hl7(history, names),
+                _doors(history, names),
+                _charges(history, names),
+                _reading_times(history, names),
+                _named(step_rows(history), names),
+                _named(worklist_rows(history), names),
+                _named(fhir_rows(history).with_columns(accession_cut=_cut()), names),
+            ],
+            how="diagonal_relaxed",
         ),
         "patient": _patients(history, names),
+        "calendar": calendar_rows(history),
         "series": _named(series_frame(images), names),
         "irradiation_event": _named(events, names),
         "dose_report": _named(reports, names),
@@ -110,6 +158,7 @@ def landing_rows(
 OWN_TIME = {
     "workflow": "stated_at",
     "patient": "stated_at",
+    "calendar": "stated_at",
     "series": "started_at",
     "irradiation_event": "started_at",
     "dose_report": "irradiated_from",
@@ -117,14 +166,19 @@ OWN_TIME = {
 
 
 def _finished(table: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with all columns of its table, lineage that stands for the missing file, and in order of time."""
+    """The frame with all columns of its table, lineage that stands for the missing file, and in order of time.
+
+    Rows are inputs of their own, but for those with an `input_key`, which came with one another.
+    """
     own = pl.col(OWN_TIME[table])
     if "row_key" not in frame.columns:
         frame = frame.with_row_index("row_key")
     keys = [sha256(f"{table}|{key}".encode()).hexdigest() for key in frame["row_key"].to_list()]
+    together = frame["input_key"].to_list() if "input_key" in frame.columns else None
+    inputs = [sha256(f"{table}|{key}".encode()).hexdigest() for key in together] if together else keys
     frame = frame.with_columns(
         digest=pl.Series(keys, dtype=pl.Utf8),
-        input_digest=pl.Series(keys, dtype=pl.Utf8),
+        input_digest=pl.Series(inputs, dtype=pl.Utf8),
         file=pl.lit(HISTORY),
         position=pl.lit(""),
         month=own.dt.strftime("%Y-%m"),
@@ -178,6 +232,9 @@ def _hl7(history: History, names: _Names) -> pl.DataFrame:
         source_name=source_name(siu, oru),
         stated_at=pl.col("sent"),
         filler=pl.col("accession"),
+        accession_cut=pl.when(~siu).then(_cut()),
+        procedure_request=pl.when(~siu & ~oru).then(_request_id()),
+        appointment=pl.concat_str(pl.lit("SCH:"), "appointment"),
         accession=pl.when(siu).then(None).otherwise(pl.col("accession")),
         patient=pl.col("patient_id"),
         birth_year=pl.col("birth_year"),
@@ -222,6 +279,8 @@ ORDER_EVENTS = {
     "CM": "exam_completed",
     "OC": "order_cancelled",
     "DC": "exam_discontinued",
+    said.IN_ROOM: "patient_in_room",
+    said.OUT_ROOM: "patient_left_room",
 }
 """Order control or status to the event at ORC-9."""
 REPORT_EVENTS = {"P": "report_preliminary", "F": "report_final", "C": "report_corrected", "A": "report_addendum"}
@@ -270,6 +329,7 @@ def _extract_row(frame: pl.DataFrame, name: str, times: tuple[str, ...]) -> pl.D
         source_name=pl.lit(name),
         message_type=pl.lit("extract"),
         imaging=pl.lit(True),
+        accession_cut=_cut(),
         flags=pl.lit([], dtype=pl.List(pl.Utf8)),
     )
 
@@ -295,30 +355,45 @@ def _charges(history: History, names: _Names) -> pl.DataFrame:
 def _reading_times(history: History, names: _Names) -> pl.DataFrame:
     """The RIS extract as `workflow` rows."""
     frame = _extract_row(
-        said.reading_times(history).with_columns(sent_at="final"), "ris_times", ("arrived", "read_started", "final")
+        said.reading_times(history).with_columns(sent_at="final"),
+        "ris_times",
+        ("arrived", "read_started", "communicated", "final"),
     ).with_columns(
         stated_at=pl.col("final"),
         events=_listed(
             _at_column("patient_arrived", "arrived", "arrived_at"),
             _at_column("read_started", "read_started", "opened_at"),
+            _at_column("result_communicated", "communicated", "communicated_at"),
         ),
         row_key=pl.concat_str(pl.lit("times"), "exam"),
     )
-    return _named(frame.drop("arrived", "read_started", "final"), names)
+    return _named(frame.drop("arrived", "read_started", "communicated", "final"), names)
 
 
-def _patients(history: History, names: _Names) -> pl.DataFrame:
-    """ADT as `patient` rows."""
+def _admissions(history: History) -> pl.DataFrame:
+    """What `patient` rows and rows of visits have in common."""
     facility = pl.concat_str(
         pl.lit("ADT|"), pl.col("site").replace_strict({code: site.facility for code, site in SITE_BY_CODE.items()})
     )
-    frame = said.admissions(history).with_columns(sent_at="sent").with_columns(said.as_written("occurred"))
-    frame = frame.with_columns(
+    frame = said.admissions(history).with_columns(sent_at="sent")
+    frame = frame.with_columns(said.as_written(name) for name in ("occurred", "sent", "door"))
+    return frame.with_columns(
         source=pl.lit("hl7"),
         source_name=facility,
-        stated_at=pl.col("occurred"),
         patient=pl.col("patient_id"),
         flags=pl.lit([], dtype=pl.List(pl.Utf8)),
         row_key=pl.col("control_id"),
     )
+
+
+def _patients(history: History, names: _Names) -> pl.DataFrame:
+    """ADT as `patient` rows."""
+    frame = _admissions(history).with_columns(stated_at="occurred")
     return _named(frame.drop("patient_name"), names)
+
+
+def _doors(history: History, names: _Names) -> pl.DataFrame:
+    """ADT of emergency visits as `workflow` rows: when the patient came through the door."""
+    frame = _admissions(history).filter(pl.col("visit").is_not_null())
+    arrived = _event(pl.lit("emergency_arrival"), pl.col("door"), pl.lit("PV1-44"))
+    return _named(frame.with_columns(stated_at="sent", events=_listed(arrived)).drop("patient_name", "exam"), names)

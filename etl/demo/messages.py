@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
+from etl.demo.appointments import REASONS, SlotEnd
 from etl.demo.calibration import rate
 from etl.demo.history import History
 from etl.demo.network import SITES
@@ -45,7 +46,31 @@ KEPT = (
     "placer",
     "accession",
     "study_uid",
+    "visit",
+    "placed",
 )
+WHY = {
+    110501: "Equipment failure",
+    110502: "Incorrect procedure ordered",
+    110503: "Patient allergic to media/contrast",
+    110505: "Patient refused to continue procedure",
+    110506: "Patient taken for treatment or surgery",
+    110513: "Discontinued for unspecified reason",
+    110515: "Patient condition prevented continuing",
+}
+"""Reasons of a broken-off exam (PS3.16 CID 9301)."""
+IN_ROOM, OUT_ROOM = "IN_ROOM", "OUT_ROOM"
+"""Local order statuses (ORC-5) of the teaching hospital's RIS."""
+
+
+def request_id(accession: str) -> str:
+    """Requested Procedure ID (0040,1001) of an order."""
+    return f"RP{accession[1:9]}"
+
+
+def step_id(accession: str) -> str:
+    """Scheduled Procedure Step ID (0040,0009) of an order."""
+    return f"SPS{accession[1:9]}"
 
 
 def as_written(column: str) -> pl.Expr:
@@ -74,8 +99,14 @@ def through_wall_clock(column: pl.Expr, zone_name: str) -> pl.Expr:
 def messages(history: History) -> pl.DataFrame:
     """All HL7 messages about exams in the order in which they were sent; duplicates are repeated by the files alone."""
     rng = np.random.default_rng([history.seed, 4])
-    exams = history.exams.filter(~pl.col("orderless"))
-    parts = [*_order_parts(exams), *_appointment_parts(exams), *_status_parts(exams, rng), *_report_parts(exams)]
+    exams = history.exams.filter("has_order")
+    parts = [
+        *_order_parts(exams),
+        *_appointment_parts(history, exams),
+        *_status_parts(exams, rng),
+        *_room_parts(exams),
+        *_report_parts(exams),
+    ]
     found = pl.concat(parts, how="diagonal_relaxed")
     delay = rng.exponential(4, len(found)) + 1
     late = rng.uniform(0, 1, len(found)) < rate("late messages >1 h share")
@@ -84,10 +115,9 @@ def messages(history: History) -> pl.DataFrame:
         delay=pl.Series(delay.astype(np.int64)),
         resent=pl.Series(rng.uniform(0, 1, len(found)) < rate("duplicate messages share")),
     )
+    told = pl.max_horizontal("occurred", "placed") + pl.col("delay") * timedelta(seconds=1)
     found = found.with_columns(
-        sent=pl.col("occurred")
-        + pl.when(pl.col("message_type").str.starts_with("SIU")).then(0).otherwise(pl.col("delay"))
-        * timedelta(seconds=1)
+        sent=pl.when(pl.col("message_type").str.starts_with("SIU")).then("occurred").otherwise(told)
     )
     end = pl.datetime(history.until.year, history.until.month, history.until.day, time_zone="UTC", time_unit="us")
     found = found.filter(pl.col("sent") < end).sort("sent", "exam", "rank", "message_type", maintain_order=True)
@@ -96,42 +126,70 @@ def messages(history: History) -> pl.DataFrame:
     )
 
 
-def _part(exams: pl.DataFrame, rank: int, at: str, message_type: str, **columns: pl.Expr | str) -> pl.DataFrame:
-    """Statements of one kind about the exams that have a time."""
+def _part(
+    exams: pl.DataFrame, rank: int, at: str, message_type: str, true: str | None = None, **columns: pl.Expr | str
+) -> pl.DataFrame:
+    """Statements of one kind about the exams that have a time; `true` is the column of the real time where it is another."""
     values = {name: pl.lit(value) if isinstance(value, str) else value for name, value in columns.items()}
     return exams.filter(pl.col(at).is_not_null()).select(
-        *KEPT, occurred=pl.col(at), message_type=pl.lit(message_type), rank=pl.lit(rank), **values
+        *KEPT,
+        occurred=pl.col(at),
+        true_at=pl.col(true or at),
+        message_type=pl.lit(message_type),
+        rank=pl.lit(rank),
+        **values,
     )
 
 
 def _order_parts(exams: pl.DataFrame) -> list[pl.DataFrame]:
     """New orders, and orders that ended."""
-    placed = _part(exams, 0, "ordered", "ORM^O01", order_control="NW")
+    placed = _part(exams, 0, "placed", "ORM^O01", order_control="NW")
     kinds = {site.code: site.order_message for site in SITES}
     placed = placed.with_columns(message_type=pl.col("site").replace_strict(kinds))
     cancelled = exams.filter(pl.col("outcome") == Outcome.CANCELLED)
     broken = exams.filter(pl.col("outcome") == Outcome.DISCONTINUED)
+    code = pl.col("reason").cast(pl.Utf8)
+    text = pl.col("reason").replace_strict(WHY, default=None, return_dtype=pl.Utf8)
     return [
         placed,
-        _part(cancelled, 8, "cancelled", "ORM^O01", order_control="OC", order_status="CA"),
-        _part(broken, 6, "ended", "ORM^O01", order_control="DC", order_status="DC"),
+        _part(cancelled, 9, "cancelled", "ORM^O01", order_control="OC", order_status="CA"),
+        _part(broken, 6, "ended", "ORM^O01", order_control="DC", order_status="DC", reason_code=code, reason_text=text),
     ]
 
 
-def _appointment_parts(exams: pl.DataFrame) -> list[pl.DataFrame]:
+def _appointment_parts(history: History, exams: pl.DataFrame) -> list[pl.DataFrame]:
     """Appointments made, moved, kept, cancelled or missed."""
-    booked = exams.filter(pl.col("booked").is_not_null())
-    absent, off = (
-        booked.filter(pl.col("outcome") == Outcome.NO_SHOW),
-        booked.filter(pl.col("outcome") == Outcome.CANCELLED),
+    slots = history.appointments.rename({"device": "slot_device"}).with_columns(
+        pl.col("outcome").shift(1).over("exam").alias("before"),
+        pl.col("reason").shift(1).over("exam").alias("reason_before"),
     )
-    moved = booked.filter(pl.col("cancelled").is_null() | (pl.col("moved") < pl.col("cancelled")))
+    slots = slots.rename({"outcome": "slot_outcome", "reason": "slot_reason"})
+    booked = slots.join(exams, on="exam", how="inner", maintain_order="left").with_columns(device="slot_device")
+    moved = (pl.col("before") == SlotEnd.MOVED).fill_null(value=False)
+    off = pl.col("slot_outcome").is_in([SlotEnd.CANCELLED, SlotEnd.LATE_CANCELLED])
+    kept = pl.col("slot_outcome").is_in([SlotEnd.KEPT, SlotEnd.BROKEN_OFF])
+    missed = pl.col("slot_outcome") == SlotEnd.NO_SHOW
+    kinds = [
+        (1, ~moved, "booked_at", "S12", pl.lit(None)),
+        (2, moved, "booked_at", "S13", pl.col("reason_before")),
+        (3, kept, "arrived", "S14", pl.lit(None)),
+        (8, off, "ended_at", "S15", pl.col("slot_reason")),
+        (8, missed, "ended_at", "S26", pl.lit(None)),
+    ]
     return [
-        _part(booked, 1, "booked", "SIU^S12", planned=pl.col("first_scheduled"), order_status=CLINICAL["S12"]),
-        _part(moved, 2, "moved", "SIU^S13", planned=pl.col("scheduled"), order_status=CLINICAL["S13"]),
-        _part(booked, 3, "arrived", "SIU^S14", planned=pl.col("scheduled"), order_status=CLINICAL["S14"]),
-        _part(off, 7, "cancelled", "SIU^S15", planned=pl.col("scheduled"), order_status=CLINICAL["S15"]),
-        _part(absent, 7, "cancelled", "SIU^S26", planned=pl.col("scheduled"), order_status=CLINICAL["S26"]),
+        _part(
+            booked.filter(fits),
+            rank,
+            at,
+            f"SIU^{trigger}",
+            planned=pl.col("slot_at"),
+            scheduled_minutes=pl.col("slot_minutes"),
+            appointment=pl.col("appointment"),
+            order_status=CLINICAL[trigger],
+            reason_code=why.cast(pl.Utf8),
+            reason_text=why.cast(pl.Utf8).replace_strict(REASONS, default=None, return_dtype=pl.Utf8),
+        )
+        for rank, fits, at, trigger, why in kinds
     ]
 
 
@@ -144,15 +202,23 @@ def _status_parts(exams: pl.DataFrame, rng: np.random.Generator) -> list[pl.Data
     begun = exams.with_columns(begun=pl.when(pl.col("started").is_not_null()).then(pressed))
     done = exams.filter(pl.col("outcome") == Outcome.PERFORMED)
     return [
-        _part(begun, 4, "begun", "ORM^O01", order_control="SC", order_status="IP"),
-        _part(done, 5, "completed", "ORM^O01", order_control="SC", order_status="CM"),
+        _part(begun, 5, "begun", "ORM^O01", "started", order_control="SC", order_status="IP"),
+        _part(done, 6, "completed", "ORM^O01", order_control="SC", order_status="CM"),
+    ]
+
+
+def _room_parts(exams: pl.DataFrame) -> list[pl.DataFrame]:
+    """The patient in the scanner's room, sometimes entered late, and out of it."""
+    return [
+        _part(exams, 4, "room_typed", "ORM^O01", "in_room", order_control="SC", order_status=IN_ROOM),
+        _part(exams, 7, "left_room", "ORM^O01", order_control="SC", order_status=OUT_ROOM),
     ]
 
 
 def _report_parts(exams: pl.DataFrame) -> list[pl.DataFrame]:
     """Preliminary and final reports, corrections and addenda."""
     changed = pl.when(pl.col("corrects")).then(pl.lit("C")).otherwise(pl.lit("A"))
-    parts = [("prelim", 9, pl.lit("P"), 0), ("final", 10, pl.lit("F"), 1), ("addendum", 11, changed, 2)]
+    parts = [("prelim", 10, pl.lit("P"), 0), ("final", 11, pl.lit("F"), 1), ("addendum", 12, changed, 2)]
     return [
         _part(exams, rank, at, "ORU^R01", result_status=status, performed=pl.col("started"), text=_text(version))
         for at, rank, status, version in parts
@@ -217,36 +283,24 @@ def with_person(history: History, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def admissions(history: History) -> pl.DataFrame:
-    """ADT: each patient once at the first order, and merges of temporary numbers."""
-    first = history.exams.sort("ordered", "exam").group_by("patient", maintain_order=True).first()
+    """ADT: registration of each patient at the first order, every emergency visit, and merges of temporary numbers."""
+    exams = history.exams.filter(~pl.col("is_phantom")).sort("ordered", "exam")
+    first = exams.group_by("patient", maintain_order=True).first()
     trigger = pl.when(pl.col("patient_class") == "I").then(pl.lit("ADT^A01")).otherwise(pl.lit("ADT^A04"))
-    arrived = first.select(
-        "patient",
-        "patient_id",
-        "site",
-        "patient_class",
-        "department",
-        message_type=trigger,
-        occurred=pl.col("ordered") - timedelta(seconds=90),
-        exam=pl.col("exam"),
+    columns = ("patient", "patient_id", "site", "patient_class", "department", "exam")
+    registered = first.filter(pl.col("visit").is_null()).select(
+        *columns, message_type=trigger, occurred=pl.col("ordered") - timedelta(seconds=90)
     )
+    doors = exams.filter(pl.col("door").is_not_null()).group_by("visit", maintain_order=True).first()
+    doors = doors.select(*columns, "visit", "door", message_type=pl.lit("ADT^A04"), occurred="door")
     merged = (
         merges(history)
         .join(first.select("patient", "patient_id", "patient_class", "department", "exam"), on="patient")
-        .select(
-            "patient",
-            "patient_id",
-            "site",
-            "patient_class",
-            "department",
-            "exam",
-            message_type=pl.lit("ADT^A40"),
-            occurred=pl.col("merged_at"),
-            merged=pl.col("temporary"),
-        )
+        .select(*columns, message_type=pl.lit("ADT^A40"), occurred=pl.col("merged_at"), merged=pl.col("temporary"))
     )
     end = pl.datetime(history.until.year, history.until.month, history.until.day, time_zone="UTC", time_unit="us")
-    found = pl.concat([known_as(history, arrived, "occurred"), merged], how="diagonal_relaxed").with_columns(
+    arrived = known_as(history, pl.concat([registered, doors], how="diagonal_relaxed"), "occurred")
+    found = pl.concat([arrived, merged], how="diagonal_relaxed").with_columns(
         sent=pl.col("occurred") + timedelta(seconds=2)
     )
     found = with_person(history, found.filter(pl.col("sent") < end)).sort("sent", "exam", "message_type")
@@ -255,7 +309,7 @@ def admissions(history: History) -> pl.DataFrame:
 
 def charges(history: History) -> pl.DataFrame:
     """Rows of the billing system's nightly extract: charges and reversals."""
-    exams, price = history.exams.filter(~pl.col("orderless")), {i: p.price for i, p in enumerate(PROCEDURES)}
+    exams, price = history.exams.filter("has_order"), {i: p.price for i, p in enumerate(PROCEDURES)}
     columns = ("exam", "site", "accession", "payer", "procedure")
     posted = exams.filter(pl.col("charged").is_not_null()).select(
         *columns, posted_at="charged", charge_kind=pl.lit("CG")
@@ -273,6 +327,8 @@ def charges(history: History) -> pl.DataFrame:
 
 
 def reading_times(history: History) -> pl.DataFrame:
-    """Rows of the RIS extract of each day's final reports: arrival in the department and opening of the exam."""
-    exams = history.exams.filter(~pl.col("orderless") & pl.col("final").is_not_null())
-    return exams.select("exam", "site", "accession", "arrived", "read_started", "final").sort("final", "exam")
+    """Rows of the RIS extract of each day's final reports: arrival, opening of the exam, call about a critical finding."""
+    exams = history.exams.filter(pl.col("has_order") & pl.col("final").is_not_null())
+    return exams.select("exam", "site", "accession", "arrived", "read_started", "communicated", "final").sort(
+        "final", "exam"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -46,6 +47,8 @@ class Site:
     hl7_offsets: bool
     """Whether its messages write the offset from UTC behind each time."""
     order_message: str
+    accession_suffix: str = ""
+    """Written behind its accession numbers; with it they are longer than the 16 characters of DICOM (0008,0050)."""
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -83,18 +86,23 @@ SITES = (
         60_000,
         True,
         "ORM^O01",
+        "-FERNSIDE",
     ),
 )
 SITE_BY_CODE = {site.code: site for site in SITES}
 
 
 class Hours(NamedTuple):
-    """Opening hours of one kind of scanner at one site, local; Saturdays shorter or none."""
+    """Hours of the local day on some weekdays."""
 
     opens: float
     closes: float
-    saturday: bool = False
-    sunday: bool = False
+    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
+    """ISO: 1 is Monday."""
+
+    def on(self, iso_weekday: int, local_hour: float) -> bool:
+        """Whether an hour of a weekday is one of them."""
+        return iso_weekday in self.weekdays and self.opens <= local_hour < self.closes
 
 
 class Fleet(NamedTuple):
@@ -106,18 +114,27 @@ class Fleet(NamedTuple):
     daily_capacity: int
     """Exams a day and scanner that the number of scanners is sized for."""
     hours: Hours
+    """The widest that it is staffed; a small volume needs less."""
     makes: tuple[tuple[str, str, str], ...]
     """Maker, model, software version; taken in turn."""
     dose_report: bool = True
     """Sends structured dose reports; otherwise its image headers carry the dose."""
 
 
-ALWAYS = Hours(0, 24, True, True)
+TO_SATURDAY, ALL_WEEK = (1, 2, 3, 4, 5, 6), (1, 2, 3, 4, 5, 6, 7)
+ALWAYS = Hours(0, 24, ALL_WEEK)
+"""Of scanners that serve emergencies: beyond their shift they run on call, which is no staffed time."""
+HOLIDAYS = {(1, 1), (7, 4), (12, 25), (12, 26)}
+"""Month and day."""
+CLOSED_ON_HOLIDAYS = ("COMM", ("MR", "MG", "RF"))
+"""Site and modalities that nobody staffs on a holiday."""
+STEP_MODALITIES = ("CT", "MR", "XA")
+"""What may send performed procedure steps: every other one at the teaching hospital does."""
 FLEETS = (
     Fleet(
         "TEACH",
         "XR",
-        2,
+        1,
         60,
         ALWAYS,
         (("Aster Medical", "LUMEN DR 500", "3.2.1"), ("Corvid Systems", "PLANAR X7", "R11.4")),
@@ -135,13 +152,13 @@ FLEETS = (
         "MR",
         1,
         16,
-        Hours(7, 22, True),
+        Hours(7, 22, TO_SATURDAY),
         (("Borealis Imaging", "POLARIS 3T", "XE11"), ("Delphin Healthcare", "NEREUS 1.5T", "5.3")),
     ),
     Fleet(
         "TEACH",
         "US",
-        2,
+        1,
         20,
         ALWAYS,
         (("Delphin Healthcare", "SONARA 9", "2.8.0"), ("Aster Medical", "ECHO S40", "4.0.2")),
@@ -149,17 +166,17 @@ FLEETS = (
     Fleet("TEACH", "MG", 1, 26, Hours(8, 17), (("Corvid Systems", "CLARIA TOMO", "1.9.3"),)),
     Fleet("TEACH", "NM", 1, 8, Hours(7, 17), (("Borealis Imaging", "GEMMA SPECT", "6.0"),)),
     Fleet("TEACH", "PT", 1, 9, Hours(7, 18), (("Borealis Imaging", "HELIOS PET 40", "VG62"),)),
-    Fleet("TEACH", "XA", 1, 8, Hours(7, 19, True), (("Aster Medical", "VASCULA BIPLANE", "8.5.1"),)),
-    Fleet("TEACH", "RF", 1, 14, Hours(8, 18, True, True), (("Corvid Systems", "FLUORA 2", "R9.0"),)),
+    Fleet("TEACH", "XA", 1, 5, Hours(7, 19, TO_SATURDAY), (("Aster Medical", "VASCULA BIPLANE", "8.5.1"),)),
+    Fleet("TEACH", "RF", 1, 14, Hours(8, 18, ALL_WEEK), (("Corvid Systems", "FLUORA 2", "R9.0"),)),
     Fleet("COMM", "XR", 1, 60, ALWAYS, (("Aster Medical", "LUMEN DR 500", "3.1.8"),)),
     Fleet("COMM", "CT", 1, 32, ALWAYS, (("Aster Medical", "ORBIT CT 64", "7.1.0"),)),
-    Fleet("COMM", "MR", 1, 16, Hours(7, 19, True), (("Delphin Healthcare", "NEREUS 1.5T", "5.2"),)),
-    Fleet("COMM", "US", 1, 20, Hours(7, 21, True, True), (("Delphin Healthcare", "SONARA 7", "2.6.1"),)),
+    Fleet("COMM", "MR", 1, 16, Hours(7, 19, TO_SATURDAY), (("Delphin Healthcare", "NEREUS 1.5T", "5.2"),)),
+    Fleet("COMM", "US", 1, 16, ALWAYS, (("Delphin Healthcare", "SONARA 7", "2.6.1"),)),
     Fleet("COMM", "MG", 1, 26, Hours(8, 17), (("Corvid Systems", "CLARIA 2D", "1.7.0"),)),
-    Fleet("COMM", "RF", 1, 14, Hours(8, 16, True, True), (("Corvid Systems", "FLUORA 2", "R8.6"),)),
+    Fleet("COMM", "RF", 1, 14, Hours(8, 16, ALL_WEEK), (("Corvid Systems", "FLUORA 2", "R8.6"),)),
     Fleet("CLINIC", "XR", 1, 60, Hours(8, 18), (("Corvid Systems", "PLANAR X5", "R10.2"),), dose_report=False),
-    Fleet("CLINIC", "MR", 1, 16, Hours(7, 21, True), (("Delphin Healthcare", "NEREUS 1.5T", "5.3"),)),
-    Fleet("CLINIC", "US", 1, 20, Hours(8, 17), (("Aster Medical", "ECHO S40", "4.0.1"),)),
+    Fleet("CLINIC", "MR", 1, 16, Hours(7, 21, TO_SATURDAY), (("Delphin Healthcare", "NEREUS 1.5T", "5.3"),)),
+    Fleet("CLINIC", "US", 1, 12, Hours(8, 17), (("Aster Medical", "ECHO S40", "4.0.1"),)),
     Fleet("CLINIC", "MG", 1, 26, Hours(8, 17), (("Corvid Systems", "CLARIA 2D", "1.7.0"),), dose_report=False),
 )
 
@@ -177,15 +194,38 @@ class Device:
     software: str
     serial: str
     hours: Hours
+    """The widest that it is staffed."""
+    staffed: Hours
     dose_report: bool
     writes_offset: bool
     """Whether its objects carry (0008,0201) Timezone Offset From UTC."""
+    sends_steps: bool
+    """Whether it sends performed procedure steps (MPPS)."""
 
-    def is_open(self, iso_weekday: int, local_hour: float) -> bool:
-        """Whether it is staffed at an hour of a weekday."""
-        if (iso_weekday == 6 and not self.hours.saturday) or (iso_weekday == 7 and not self.hours.sunday):
-            return False
-        return self.hours.opens <= local_hour < self.hours.closes
+    @property
+    def ae_title(self) -> str:
+        """Its application entity title."""
+        return f"AE_{self.station}"
+
+    @cached_property
+    def closes_on_holidays(self) -> bool:
+        """Whether nobody staffs it on a holiday."""
+        site, modalities = CLOSED_ON_HOLIDAYS
+        return self.site == site and self.modality in modalities
+
+    def hours_for(self, patient_class: str) -> Hours:
+        """When a class of patients can be scanned.
+
+        Emergencies whenever somebody is on call, inpatients while it is staffed, outpatients who are there an hour longer.
+        """
+        if self.hours == ALWAYS or patient_class == "E":
+            return self.hours
+        return self.staffed._replace(closes=self.staffed.closes + 1) if patient_class == "O" else self.staffed
+
+
+def is_holiday(day: date) -> bool:
+    """Whether it is a public holiday."""
+    return (day.month, day.day) in HOLIDAYS
 
 
 def site_mix(site: Site) -> dict[tuple[str, str], float]:
@@ -221,8 +261,10 @@ def devices(scale: float) -> tuple[Device, ...]:
                     software,
                     serial,
                     fleet.hours,
+                    fleet.hours,
                     fleet.dose_report,
                     maker != "Corvid Systems",
+                    fleet.site == "TEACH" and fleet.modality in STEP_MODALITIES and number % 2 == 1,
                 )
             )
     return tuple(made)

@@ -97,6 +97,20 @@ def patients(rng: np.random.Generator, count: int, year: int) -> Patients:
     )
 
 
+def with_phantoms(people: Patients, count: int) -> Patients:
+    """The population and behind it that many phantoms: cylinders of 20 kg, named as service engineers name them."""
+    return Patients(
+        identifier=[*people.identifier, *(f"QC{n:05d}" for n in range(1, count + 1))],
+        name=[*people.name, *(f"PHANTOM^WATER {n}" for n in range(1, count + 1))],
+        sex=[*people.sex, *["O"] * count],
+        birth_year=np.append(people.birth_year, np.full(count, 2010)),
+        birth_day=np.append(people.birth_day, np.zeros(count, dtype=np.int64)),
+        weight_kg=np.append(people.weight_kg, np.full(count, 20.0)),
+        height_m=np.append(people.height_m, np.full(count, 0.5)),
+        merged_from=[*people.merged_from, *[None] * count],
+    )
+
+
 def assign(rng: np.random.Generator, orders: Orders, people: Patients, year: int) -> NDArray[np.int64]:
     """A patient for each order: some come often; breast imaging is for women from 40, prostate imaging for men."""
     count = len(people.identifier)

@@ -453,7 +453,76 @@ PROCEDURES: tuple[Procedure, ...] = (
         ),
         0.06,
     ),
+    Procedure(
+        "CTST",
+        "CT HEAD STROKE ALERT",
+        "CT",
+        "HEAD",
+        "neuro",
+        "CT head without",
+        "HEAD ROUTINE",
+        ("SCOUT", "HEAD AX 5.0", "HEAD BONE 1.0"),
+        (0.05, 0.0, 0.0),
+        4.0,
+        412,
+        (_scout(20), _spiral("HEAD ROUTINE", 47, 16.6, 0.14)),
+        0.0,
+    ),
+    Procedure(
+        "CTLS",
+        "CT LUMBAR SPINE REFORMATS",
+        "CT",
+        "LSPINE",
+        "neuro",
+        "CT abdomen pelvis with",
+        "LSPINE REFORMATS",
+        ("LSPINE SAG 2.0",),
+        (0.0, 0.0, 0.0),
+        6.0,
+        310,
+    ),
+    Procedure(
+        "CTQC",
+        "QC WATER PHANTOM",
+        "CT",
+        "HEAD",
+        "physics",
+        "CT head without",
+        "QC WATER",
+        ("QC WATER 5.0",),
+        (0.0, 0.0, 0.0),
+        0.0,
+        0,
+        (_spiral("QC WATER", 30, 10.0, 0.01),),
+        0.0,
+    ),
+    Procedure(
+        "MGQC",
+        "QC ACR PHANTOM",
+        "MG",
+        "BREAST",
+        "physics",
+        "MG screening",
+        "QC ACR",
+        ("QC CC",),
+        (0.0, 0.0, 0.0),
+        0.0,
+        0,
+        (Exposure("QC CC", 1.3, 0.02, 0.0, 28, "CC/R", 1.0),),
+        0.0,
+    ),
 )
+
+STROKE, REFORMATS, PORTABLE = "CTST", "CTLS", "XCHP"
+"""Codes of procedures with a path of their own: stroke alerts, reformats that share an acquisition, mobile radiographs."""
+QC = {"CT": "CTQC", "MG": "MGQC"}
+"""Quality control by modality: images of a phantom, which nobody orders."""
+
+
+def index_of(code: str) -> int:
+    """The place of a procedure in `PROCEDURES`."""
+    return next(index for index, procedure in enumerate(PROCEDURES) if procedure.code == code)
+
 
 BY_MODALITY: dict[str, tuple[int, ...]] = {}
 for _index, _procedure in enumerate(PROCEDURES):

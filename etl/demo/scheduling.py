@@ -7,13 +7,14 @@ from enum import IntEnum
 
 import numpy as np
 
-from etl.demo.arrivals import CLASSES, Orders, no_show_rate, wished_day
+from etl.demo.appointments import Diary, Plans, Scheduler, SlotEnd
+from etl.demo.arrivals import CLASSES, Orders
 from etl.demo.booking import Book
 from etl.demo.calibration import rate, spread
-from etl.demo.clocks import DAY, Minutes, SiteClock, day_number, hour, weekday
-from etl.demo.network import SITES, Device
+from etl.demo.clocks import DAY, Minutes, SiteClock, day_of, hour, weekday
+from etl.demo.network import ALWAYS, SITES, Device, is_holiday
 from etl.demo.outages import Outage
-from etl.demo.procedures import PROCEDURES
+from etl.demo.procedures import PROCEDURES, STROKE, index_of
 from etl.demo.stories import Story
 
 NEVER = np.nan
@@ -35,20 +36,40 @@ class Visits:
     outcome: np.ndarray[tuple[int], np.dtype[np.int64]]
     device: np.ndarray[tuple[int], np.dtype[np.int64]]
     booked: Minutes
-    first_scheduled: Minutes
     scheduled: Minutes
-    moved: Minutes
     cancelled: Minutes
     arrived: Minutes
     started: Minutes
     ended: Minutes
     completed: Minutes
+    reason: np.ndarray[tuple[int], np.dtype[np.int64]]
+    """Why it was broken off, a code of CID 9301; 0 otherwise."""
 
 
-def empty_visits(n: int) -> Visits:
-    """Columns in which nothing has happened yet."""
-    times = [np.full(n, NEVER) for _ in range(9)]
-    return Visits(np.zeros(n, dtype=np.int64), np.full(n, -1), *times)
+EQUIPMENT_FAILURE = 110501
+BROKEN_OFF = {110505: 0.39, 110515: 0.27, 110513: 0.17, 110503: 0.06, 110506: 0.04, 110502: 0.02, 110501: 0.05}
+"""Why exams are broken off where the scanner did not stand still (CID 9301), by share; about 6 % in all are equipment."""
+
+
+def planned(orders: Orders, plans: Plans) -> Visits:
+    """Visits as the scheduler leaves them, before anybody came."""
+    n = len(orders)
+    arrived, started, ended, completed = (np.full(n, NEVER) for _ in range(4))
+    cancelled = np.where(np.isnan(plans.cancelled), plans.missed, plans.cancelled)
+    stays_away = np.isnan(plans.cancelled) & ~np.isnan(plans.missed) & np.isnan(plans.walk_in)
+    outcome = np.where(~np.isnan(plans.cancelled), Outcome.CANCELLED, np.where(stays_away, Outcome.NO_SHOW, 0))
+    return Visits(
+        outcome.astype(np.int64),
+        plans.device.copy(),
+        plans.booked,
+        plans.scheduled,
+        np.where(outcome == Outcome.PERFORMED, NEVER, cancelled),
+        arrived,
+        started,
+        ended,
+        completed,
+        np.zeros(n, dtype=np.int64),
+    )
 
 
 def schedule(
@@ -58,64 +79,47 @@ def schedule(
     clocks: dict[str, SiteClock],
     outages: list[list[Outage]],
     stories: tuple[Story, ...],
-) -> Visits:
-    """What became of every order."""
-    visits = empty_visits(len(orders))
-    _book(rng, orders, visits, fleet, clocks, stories)
-    ready = _ready_times(rng, orders, visits, clocks)
-    _run(rng, orders, visits, ready, Scanners(fleet, clocks, outages))
-    return visits
-
-
-def _book(
-    rng: np.random.Generator,
-    orders: Orders,
-    visits: Visits,
-    fleet: tuple[Device, ...],
-    clocks: dict[str, SiteClock],
-    stories: tuple[Story, ...],
-) -> None:
-    """Gives outpatients their appointments, and draws who moves, cancels or stays away."""
-    books: dict[tuple[int, str], Book] = {}
-    luck = rng.uniform(0, 1, (len(orders), 4))
-    for i in np.flatnonzero(orders.patient_class == 2):
-        procedure, site = PROCEDURES[orders.procedure[i]], SITES[orders.site[i]]
-        if procedure.modality == "XR":
-            continue
-        key = (int(orders.site[i]), procedure.modality)
-        if key not in books:
-            books[key] = Book(
-                [d for d in fleet if d.site == site.code and d.modality == procedure.modality],
-                clocks[site.code],
-                stories,
-            )
-        wished = day_number(wished_day(orders.ordered[i], orders.lead_days[i]))
-        taken = books[key].take(wished, orders.ordered[i] + 45, rng)
-        if taken is None:
-            visits.outcome[i], visits.cancelled[i] = Outcome.CANCELLED, orders.ordered[i] + DAY
-            continue
-        visits.device[i], visits.scheduled[i] = taken
-        visits.booked[i] = orders.ordered[i] + min(
-            60 * 20 * luck[i, 0] ** 2, (visits.scheduled[i] - orders.ordered[i]) / 2
+) -> tuple[Visits, Diary]:
+    """What became of every order, and of every slot that was booked."""
+    books = {
+        (n, modality): Book(
+            [d for d in reversed(fleet) if d.site == site.code and d.modality == modality],
+            clocks[site.code],
+            outages,
+            stories,
         )
-        visits.first_scheduled[i] = visits.scheduled[i]
-        _draw_fate(visits, i, procedure.modality, luck[i])
+        for n, site in enumerate(SITES)
+        for modality in {d.modality for d in fleet if d.site == site.code}
+    }
+    scheduler = Scheduler(rng, orders, books)
+    scheduler.run()
+    visits = planned(orders, scheduler.plans)
+    scanners = Scanners(fleet, clocks, outages)
+    ready = _ready_times(rng, orders, visits, scheduler.plans.walk_in, scanners)
+    _run(rng, orders, visits, ready, scheduler.plans.walk_in, scanners)
+    _close(visits, scheduler)
+    return visits, scheduler.diary
 
 
-def _draw_fate(visits: Visits, i: np.int64, modality: str, luck: Minutes) -> None:
-    """Moved, cancelled, not shown up, or neither."""
-    ahead = visits.scheduled[i] - visits.booked[i]
-    if luck[1] < 0.06:
-        visits.first_scheduled[i] += round((luck[2] - 0.3) * 6) * DAY
-        visits.moved[i] = visits.booked[i] + ahead * 0.6 * luck[3]
-    if luck[2] < rate("cancel all", "cancel_rate"):
-        visits.outcome[i] = Outcome.CANCELLED
-        visits.cancelled[i] = visits.booked[i] + ahead * (0.62 + 0.38 * luck[3] ** 0.5)
-    elif luck[2] > 1 - no_show_rate(modality):
-        visits.outcome[i], visits.cancelled[i] = Outcome.NO_SHOW, visits.scheduled[i] + 30 + 30 * luck[3]
+def _close(visits: Visits, scheduler: Scheduler) -> None:
+    """Writes into the diary how the slots ended that only the visit tells of."""
+    diary, slots = scheduler.diary, scheduler.plans.slot
+    missed = np.flatnonzero((visits.outcome == Outcome.NO_SHOW) & np.isnan(visits.cancelled))
+    visits.cancelled[missed] = scheduler.plans.missed[missed]
+    for i in np.flatnonzero(slots >= 0):
+        number = int(slots[i])
+        if diary.outcome[number]:
+            continue
+        if visits.outcome[i] == Outcome.CANCELLED:
+            diary.end(number, SlotEnd.CANCELLED, float(visits.cancelled[i]), "CENTRE")
+        else:
+            kept = visits.outcome[i] == Outcome.PERFORMED
+            diary.outcome[number] = (SlotEnd.KEPT if kept else SlotEnd.BROKEN_OFF).value
 
 
-def _ready_times(rng: np.random.Generator, orders: Orders, visits: Visits, clocks: dict[str, SiteClock]) -> Minutes:
+def _ready_times(
+    rng: np.random.Generator, orders: Orders, visits: Visits, walk_in_at: Minutes, scanners: Scanners
+) -> Minutes:
     """When the patient could lie on the scanner: arrival of outpatients, order and preparation of all others."""
     n = len(orders)
     modality = np.array([p.modality for p in PROCEDURES])[orders.procedure]
@@ -124,27 +128,20 @@ def _ready_times(rng: np.random.Generator, orders: Orders, visits: Visits, clock
         row = spread("order_to_start", f"ED {name}")
         mine = (orders.patient_class == 0) & (modality == name)
         ready[mine] = orders.ordered[mine] + np.exp(rng.normal(row.mu, row.sigma, int(mine.sum()))) * 0.93
+    row, mine = spread("order_to_start", "stroke CT"), orders.procedure == index_of(STROKE)
+    ready[mine] = orders.ordered[mine] + np.exp(rng.normal(row.mu, row.sigma, int(mine.sum()))) * 0.9
     portable = (orders.patient_class == 1) & (modality == "XR")
     ready[portable] = orders.ordered[portable] + np.exp(rng.normal(np.log(200), 1.1, int(portable.sum())))
     walk_in = (orders.patient_class == 2) & (modality == "XR")
     ready[walk_in] = orders.ordered[walk_in] + 20 + orders.lead_days[walk_in] * DAY
     for i in np.flatnonzero(walk_in):
-        ready[i] = _office_hours(ready[i], clocks[SITES[orders.site[i]].code])
-    booked = ~np.isnan(visits.scheduled)
+        ready[i] = scanners.office_hours(int(orders.site[i]), ready[i])
+    booked = ~np.isnan(visits.scheduled) & np.isnan(walk_in_at)
     ready[booked] = visits.scheduled[booked] + rng.normal(-11, 11, int(booked.sum()))
+    ready = np.where(np.isnan(walk_in_at), ready, walk_in_at)
     visits.arrived = np.where(booked, ready, ready - np.exp(rng.normal(np.log(9), 0.5, n)))
     visits.arrived = np.maximum(visits.arrived, orders.ordered + 1)
     return np.where(booked, np.maximum(ready + 4, visits.scheduled - 10), np.maximum(ready, orders.ordered + 3))
-
-
-def _office_hours(at: float, clock: SiteClock) -> float:
-    """The time moved into weekday office hours: walk-in patients come in the daytime."""
-    local = clock.local(at)
-    if weekday(local) > 5:
-        local += (8 - weekday(local)) * DAY
-    if not 8 <= hour(local) < 17:
-        local = local // DAY * DAY + 8 * 60 + (local * 7.3) % 530
-    return clock.utc(local)
 
 
 class Scanners:
@@ -159,15 +156,30 @@ class Scanners:
             for m in {d.modality for d in fleet}
         }
 
-    def possible(self, index: int, at: float) -> float:
-        """The first minute from `at` on at which a scanner is free, staffed and in order."""
+    def office_hours(self, site: int, at: float) -> float:
+        """The time moved into weekday office hours: walk-in patients come while radiography is staffed."""
+        clock, device = self._clocks[SITES[site].code], self.fleet[self.by_place[site, "XR"][0]]
+        opens, closes = 8.0, 17.0 if device.hours == ALWAYS else device.staffed.closes
+        local = clock.local(at)
+        if weekday(local) > 5:
+            local += (8 - weekday(local)) * DAY
+        if not opens <= hour(local) < closes:
+            local = local // DAY * DAY + opens * 60 + (local * 7.3) % ((closes - opens) * 60 - 10)
+        return clock.utc(local)
+
+    def possible(self, index: int, at: float, patient_class: str) -> float:
+        """The first minute from `at` on at which a scanner is free, open to a class of patients and in order."""
         at = max(at, self.free[index])
         device, clock = self.fleet[index], self._clocks[self.fleet[index].site]
+        hours = device.hours_for(patient_class)
         for _ in range(60):
             local = clock.local(at)
-            if not device.is_open(weekday(local), hour(local)):
-                next_day = hour(local) >= device.hours.opens
-                at = clock.utc((local // DAY + next_day) * DAY + device.hours.opens * 60)
+            if device.closes_on_holidays and is_holiday(day_of(local // DAY)):
+                at = clock.utc((local // DAY + 1) * DAY + hours.opens * 60)
+                continue
+            if not hours.on(weekday(local), hour(local)):
+                next_day = hour(local) >= hours.opens
+                at = clock.utc((local // DAY + next_day) * DAY + hours.opens * 60)
                 continue
             down = next((o for o in self.outages[index] if o.starts <= at < o.ends), None)
             if down is None:
@@ -182,38 +194,52 @@ class Scanners:
         )
 
 
-def _run(rng: np.random.Generator, orders: Orders, visits: Visits, ready: Minutes, scanners: Scanners) -> None:
+def _run(
+    rng: np.random.Generator,
+    orders: Orders,
+    visits: Visits,
+    ready: Minutes,
+    walk_in_at: Minutes,
+    scanners: Scanners,
+) -> None:
     """Puts the patients on the scanners in the order in which they are ready."""
     durations, gaps = _durations(rng, orders), _gaps(rng, orders)
     broken_off = rng.uniform(0, 1, len(orders)) < rate("DISCONTINUED share of MPPS")
+    why = rng.choice(list(BROKEN_OFF), size=len(orders), p=list(BROKEN_OFF.values()))
     lag = np.exp(rng.normal(np.log(4), 0.7, len(orders)))
+    called = np.exp(rng.normal(np.log(12), 0.6, len(orders)))  # before the start those who lie in the house are called
     coming = np.flatnonzero(visits.outcome == Outcome.PERFORMED)
     for i in coming[np.argsort(ready[coming], kind="stable")]:
         index, start = _choose(orders, visits, int(i), float(ready[i]), scanners)
         if orders.patient_class[i] == 2 and not np.isnan(visits.scheduled[i]) and start > ready[i] + 300:
-            visits.outcome[i], visits.cancelled[i], visits.arrived[i] = Outcome.CANCELLED, ready[i], NEVER
+            walked_in = not np.isnan(walk_in_at[i])
+            visits.outcome[i] = Outcome.NO_SHOW if walked_in else Outcome.CANCELLED
+            visits.cancelled[i], visits.arrived[i] = NEVER if walked_in else ready[i], NEVER
             continue
         minutes = float(durations[i])
         failure = scanners.fails_within(index, start, minutes)
         if failure is not None or broken_off[i]:
             minutes = (failure - start) if failure is not None else minutes * 0.4
             visits.outcome[i] = Outcome.DISCONTINUED
+            visits.reason[i] = EQUIPMENT_FAILURE if failure is not None else why[i]
         visits.device[i], visits.started[i], visits.ended[i] = index, start, start + minutes
         visits.completed[i] = start + minutes + lag[i]
-        visits.arrived[i] = min(visits.arrived[i], start - 2)
+        came = visits.arrived[i] if CLASSES[orders.patient_class[i]] == "O" else start - called[i]
+        visits.arrived[i] = min(max(visits.arrived[i], came), start - 2)
         scanners.free[index] = start + minutes + float(gaps[i])
 
 
 def _choose(orders: Orders, visits: Visits, i: int, ready: float, scanners: Scanners) -> tuple[int, float]:
     """The booked scanner unless it is late, else the one that is possible first; emergencies prefer the first of a kind."""
-    modality = PROCEDURES[orders.procedure[i]].modality
+    modality, patient_class = PROCEDURES[orders.procedure[i]].modality, CLASSES[orders.patient_class[i]]
     booked = int(visits.device[i])
-    if booked >= 0 and (start := scanners.possible(booked, ready)) < ready + 90:
+    if booked >= 0 and (start := scanners.possible(booked, ready, patient_class)) < ready + 90:
         return booked, start
     candidates = scanners.by_place[int(orders.site[i]), modality]
-    if CLASSES[orders.patient_class[i]] == "O":
+    if patient_class != "E":
         candidates = candidates[::-1]
-    return min(((index, scanners.possible(index, ready)) for index in candidates), key=lambda found: found[1])
+    starts = ((index, scanners.possible(index, ready, patient_class)) for index in candidates)
+    return min(starts, key=lambda found: found[1])
 
 
 def _durations(rng: np.random.Generator, orders: Orders) -> Minutes:

@@ -72,7 +72,8 @@ def series(history: History) -> pl.DataFrame:
         duration_s=(pl.col("ended") - pl.col("started")).dt.total_seconds(),
         study_at=pl.col("exam_started") - timedelta(seconds=120),
     )
-    frame = by_scanner_clock(frame, "started", "study_at", "exam_started", "exam_ended")
+    frame = frame.with_columns(series_at=pl.when("waits").then("uploaded").otherwise("started"))
+    frame = by_scanner_clock(frame, "started", "series_at", "study_at", "exam_started", "exam_ended")
     frame = frame.with_columns(ended=pl.col("started") + pl.col("duration_s") * timedelta(seconds=1))
     return _with_uids(
         history,
@@ -113,6 +114,7 @@ def series_frame(frame: pl.DataFrame) -> pl.DataFrame:
         patient="patient_id",
         sex="sex",
         birth_year="birth_year",
+        not_patient="not_patient",
         source=pl.lit("dicom"),
         source_name="station",
         manufacturer="manufacturer",
@@ -138,7 +140,7 @@ def series_frame(frame: pl.DataFrame) -> pl.DataFrame:
         times_from=pl.when(timed).then(pl.lit("(0008,002A), (0018,1242)")).otherwise(pl.lit("(0008,002A)")),
         time_offset=pl.col("offset").fill_null("site"),
         study_at="study_at",
-        series_at="started",
+        series_at="series_at",
         step_started_at="exam_started",
         step_ended_at="exam_ended",
         protocol="protocol",

@@ -12,6 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from etl.demo import cut, demo_settings, identities, landing_rows, simulate, write_demo
+from etl.demo.calendars import exported_at
 from etl.demo.dicom_files import padded
 from etl.demo.dose_rows import number_of, text_of
 from etl.demo.series_rows import FILE_BYTES
@@ -30,7 +31,7 @@ LINEAGE = ("digest", "input_digest", "file", "position", "received_at", "run_id"
 def demo(tmp_path_factory):
     """A small hospital, all of it written as files."""
     out = tmp_path_factory.mktemp("demo")
-    history = simulate(seed=3, scale=0.01, until=date(2026, 6, 30), days=20)
+    history = simulate(seed=3, scale=0.01, until=date(2026, 6, 30), days=14)
     counts = write_demo(out, history, file_days=400)
     return history, out, counts
 
@@ -40,7 +41,7 @@ def read(demo):
     """Everything that the sources make of the files."""
     _, out, _ = demo
     tasks = [FileTask(str(path), path.stat().st_size) for path in sorted((out / "files").rglob("*")) if path.is_file()]
-    return read_files(tasks, Context(Settings.model_validate(demo_settings()), KEY, datetime(2026, 7, 1, tzinfo=UTC)))
+    return read_files(tasks, Context(Settings.model_validate(demo_settings()), KEY, exported_at(demo[0])))
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +71,19 @@ def folded(frame):
 
 def test_the_sources_accept_every_file(read):
     assert Counter(line.verdict for line in read.lines) == {Verdict.ACCEPTED.value: len(read.lines)}
-    assert {line.source for line in read.lines} == {"dicom", "rdsr", "hl7", "extract"}
+    assert {line.source for line in read.lines} == {
+        "dicom",
+        "rdsr",
+        "mpps",
+        "mwl",
+        "hl7",
+        "extract",
+        "calendar",
+        "fhir",
+    }
 
 
-@pytest.mark.parametrize("table", ["workflow", "patient", "irradiation_event", "dose_report"])
+@pytest.mark.parametrize("table", ["workflow", "patient", "calendar", "irradiation_event", "dose_report"])
 def test_files_and_history_give_the_same_rows(read, landed, table):
     assert rows_of(read.frames[table]) == rows_of(landed[table])
 
@@ -152,7 +162,7 @@ def test_the_configuration_is_accepted(demo):
     assert [site.code for site in settings.sites] == ["TEACH", "COMM", "CLINIC"]
     assert len({site.time_zone for site in settings.sites}) == 2
     assert all(site.hours for site in settings.sites)
-    assert settings_text() == (demo[1] / "isocenter.toml").read_text(encoding="utf-8")
+    assert settings_text(demo[0].fleet) == (demo[1] / "isocenter.toml").read_text(encoding="utf-8")
 
 
 def test_truth_lists_events_with_both_times(demo):
@@ -165,7 +175,7 @@ def test_truth_lists_events_with_both_times(demo):
 
 
 def test_files_are_the_same_each_time(demo, tmp_path):
-    history = simulate(seed=3, scale=0.01, until=date(2026, 6, 30), days=20)
+    history = simulate(seed=3, scale=0.01, until=date(2026, 6, 30), days=14)
     write_demo(tmp_path, history, file_days=2)
     for path in sorted(tmp_path.rglob("*")):
         twin = demo[1] / path.relative_to(tmp_path)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from etl.demo import landing_rows, simulate
-from etl.demo.calibration import spread
+from etl.demo.calibration import rate, spread
 from etl.demo.clocks import DAY, SiteClock, day_number
 from etl.demo.dose import exposures
 from etl.demo.messages import charges
@@ -127,7 +127,7 @@ def test_no_scanner_has_two_patients_at_once(history):
 
 def test_nothing_happens_after_the_end(history):
     for column, kind in history.exams.schema.items():
-        if isinstance(kind, pl.Datetime) and column not in ("scheduled", "first_scheduled"):
+        if isinstance(kind, pl.Datetime) and column != "scheduled":
             assert history.exams[column].max().date() < UNTIL
 
 
@@ -301,10 +301,13 @@ def test_unbilled_exams_show(history):
 
 
 def test_dirt_has_its_rates(history):
-    exams = history.exams.filter(pl.col("started").is_not_null())
+    exams = history.exams.filter(pl.col("started").is_not_null() & ~pl.col("is_phantom"))
     assert 0.002 < len(exams.filter("orderless")) / len(exams) < 0.015
+    assert exams.filter("orderless")["late_order"].mean() == pytest.approx(0.7, abs=0.12)
     cts = exams.filter(pl.col("modality") == "CT")
-    assert 0.02 < 2 * len(cts.filter("is_second")) / len(cts) < 0.09
+    grouped = cts.filter(pl.col("study").is_in(cts.filter("is_second")["study"].implode()))
+    assert len(grouped) / len(cts) == pytest.approx(rate("group cases share CT"), rel=0.35)
+    assert grouped.group_by("study").len()["len"].max() == 3
 
 
 @pytest.mark.parametrize(
@@ -332,3 +335,10 @@ def test_local_times_survive_both_changes_of_clocks():
         assert clock.utc(noon) == noon - offset
         assert clock.local(clock.utc(noon)) == noon
         assert clock.utcs(np.array([noon]))[0] == clock.utc(noon)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_the_smallest_hospital_has_rows_of_every_kind(seed):
+    """A month in which some rare exams never happen."""
+    tables = {table for chunk in landing_rows(simulate(seed, 0.002, date(2026, 3, 20), 30), KEY) for table in chunk}
+    assert tables == {"workflow", "patient", "calendar", "series", "irradiation_event", "dose_report"}

@@ -21,7 +21,7 @@ NEITHER = {"file", "position", "digest", "run_id"}
 def stars(tmp_path_factory):
     """One hospital in two data directories with one key: as files through the sources, and as landing rows."""
     folder = tmp_path_factory.mktemp("two-ways")
-    history = simulate(seed=9, scale=0.008, until=date(2026, 6, 30), days=24)
+    history = simulate(seed=9, scale=0.008, until=date(2026, 6, 30), days=14)
     write_demo(folder / "demo", history, file_days=400)
     DataHome.initialise(folder / "by-file")
     shutil.copytree(folder / "by-file", folder / "by-row")
@@ -33,7 +33,7 @@ def stars(tmp_path_factory):
 
 
 TABLES = ["dim_device", "dim_procedure", "dim_protocol", "dim_patient", "dim_provider", "dim_department", "dim_payer", "fact_exam", "fact_exam_event",
-          "fact_series", "fact_irradiation_event", "fact_exam_dose"]  # fmt: skip
+          "fact_series", "fact_irradiation_event", "fact_exam_dose", "fact_appointment", "fact_device_span", "fact_device_clock"]  # fmt: skip
 
 
 @pytest.mark.parametrize("table", TABLES)
