@@ -43,7 +43,12 @@ DEMO_PEOPLE = (
         "physicist", Role.PHYSICIST, "Physicist", "Dose and devices at one site, without identities.", one_site=True
     ),
     DemoPerson("finance", Role.FINANCE, "Finance", "Volumes and use of capacity as counts. No single exam."),
-    DemoPerson("data_steward", Role.DATA_STEWARD, "Data steward", "Loads, freshness and what was rejected, and why."),
+    DemoPerson(
+        "reading_lead", Role.READING_LEAD, "Reading lead", "Turnaround down to single readers, and each exam behind it."
+    ),
+    DemoPerson(
+        "data_steward", Role.DATA_STEWARD, "Data steward", "Loads, data quality, mappings, and what was rejected."
+    ),
     DemoPerson("administrator", Role.ADMINISTRATOR, "Administrator", "Every page in counts; accounts and audit."),
 )
 

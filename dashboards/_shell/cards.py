@@ -174,5 +174,22 @@ def _query(reading: Reading) -> str:
     return urls.with_query("", reading.filters.to_query(), **own).removeprefix("?")
 
 
-PAGE_KEYS = ("measure", "split", "event", "exam")
+PAGE_KEYS = (
+    "measure",
+    "split",
+    "event",
+    "exam",
+    "curve",
+    "begin",
+    "why",
+    "against",
+    "figure",
+    "waiting",
+    "readers",
+    "heat",
+    "like",
+    "lost",
+    "missed",
+    "day",
+)
 """What pages read from the address besides filters."""

@@ -14,7 +14,7 @@ from warehouse.schema import fact_load_run
 
 SOURCE_NAMES = {
     "dicom": "DICOM images", "rdsr": "Dose reports", "hl7": "HL7 messages", "siu": "Appointments", "mpps": "Procedure steps",
-    "extract": "Extracts", "fhir": "FHIR resources", "mwl": "Worklist", "sql": "Databases", "unknown": "Not recognised",
+    "extract": "Extracts", "fhir": "FHIR resources", "mwl": "Worklist", "sql": "Databases", "calendar": "Calendars", "unknown": "Not recognised",
 }  # fmt: skip
 
 
@@ -24,7 +24,8 @@ class SourceFreshness:
 
     source: str
     newest_event_at: datetime | None
-    limit: timedelta
+    limit: timedelta | None
+    """Absent for what is written once and holds until it is changed."""
     now: datetime
 
     @property
@@ -38,13 +39,24 @@ class SourceFreshness:
         return None if self.newest_event_at is None else self.now - self.newest_event_at
 
     @property
+    def limit_words(self) -> str:
+        """`limit 24 h`, or that there is none."""
+        return "no limit" if self.limit is None else f"limit {self.limit.total_seconds() / 3600:.0f} h"
+
+    @property
     def is_stale(self) -> bool:
         """Whether its newest event is older than the limit."""
-        return self.age is not None and self.age > self.limit
+        return self.age is not None and self.limit is not None and self.age > self.limit
 
 
-def limit_of(source: str, freshness: Freshness) -> timedelta:
-    """The age from which a kind of source counts as stale."""
+def limit_of(source: str, freshness: Freshness) -> timedelta | None:
+    """The age from which a kind of source counts as stale; none for calendars, which hold until they are changed.
+
+    What streams (HL7, appointments, procedure steps) has the limit of messages; what is fetched or handed over now and
+    then (extracts, FHIR, databases, worklists, which are empty over a weekend) has that of extracts.
+    """
+    if source == "calendar":
+        return None
     if source in {"dicom", "rdsr"}:
         return timedelta(hours=freshness.dicom_hours)
     return timedelta(hours=freshness.hl7_hours if source in {"hl7", "siu", "mpps"} else freshness.extract_hours)
@@ -80,7 +92,7 @@ def stale_sentence(found: list[SourceFreshness], settings: Settings) -> str | No
     """What is stale, in words; None where nothing is."""
     zone = settings.site_of().zone
     parts = [
-        f"{each.name}: nothing newer than {numbers.moment(each.newest_event_at, zone)}, {numbers.ago(each.age)} (limit {each.limit.total_seconds() / 3600:.0f} h)"
+        f"{each.name}: nothing newer than {numbers.moment(each.newest_event_at, zone)}, {numbers.ago(each.age)} ({each.limit_words})"
         for each in found
         if each.is_stale and each.newest_event_at is not None and each.age is not None
     ]

@@ -40,7 +40,7 @@ class Kpi:
         return self.n < self.measure.minimum_n and not self.measure.additive
 
 
-def kpi(reading: Reading, name: str, href: str | None = None) -> Kpi:
+def kpi(reading: Reading, name: str | Measure, href: str | None = None) -> Kpi:
     """The measure now and before, with its weeks."""
     value, n, withheld = _total(reading, name)
     earlier = reading.filters.before()
@@ -78,7 +78,11 @@ def kpi_card(found: Kpi, reading: Reading) -> Component:
 def comparison(found: Kpi) -> str:
     """One line with base and period: `▲ 5 min on the 90 days before`."""
     if found.value is None:
-        return "nothing counts in this period"
+        return (
+            f"not reached yet: too many of {numbers.count(found.n)} are open"
+            if found.n
+            else "nothing counts in this period"
+        )
     if found.is_small:
         return f"n = {numbers.count(found.n)}: too few to conclude"
     if found.before is None:
@@ -120,7 +124,7 @@ def _variation(found: Kpi) -> list[Component | str]:
     ]
 
 
-def _total(reading: Reading, name: str) -> tuple[float | None, int, bool]:
+def _total(reading: Reading, name: str | Measure) -> tuple[float | None, int, bool]:
     frame = reading.frame(name)
     if frame.is_empty():
         return None, 0, False

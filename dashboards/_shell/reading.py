@@ -22,7 +22,7 @@ from dashboards._shell.look import LIGHT, LOOKS, Look
 from settings import Settings
 from warehouse.engines import Star, StarReader
 from warehouse.filters import Filters, site_clause
-from warehouse.measures import evaluate, measure
+from warehouse.measures import Measure, evaluate, measure
 from warehouse.schema import dim_device, dim_procedure, dim_protocol, dim_site, fact_exam
 from warehouse.scope import Scope
 
@@ -128,8 +128,8 @@ class Reading:
         """The same reading with other filters."""
         return replace(self, filters=filters)
 
-    def frame(self, name: str, *by: str, filters: Filters | None = None) -> pl.DataFrame:
-        """A measure of the catalogue, split by these breakdowns."""
+    def frame(self, name: str | Measure, *by: str, filters: Filters | None = None) -> pl.DataFrame:
+        """A measure, by its name in the catalogue or itself, split by these breakdowns."""
         return evaluate(self.star, name, filters or self.filters, self.scope, by)
 
     def shown(self, name: str, value: float | None, *, withheld: bool = False) -> str:

@@ -79,7 +79,7 @@ def weekly_filters(filters: Filters, weeks: int = WEEKS) -> Filters:
     return filters.over(end - timedelta(days=7 * weeks - 1), end)
 
 
-def weekly(reading: Reading, name: str, filters: Filters | None = None) -> Weekly:
+def weekly(reading: Reading, name: str | Measure, filters: Filters | None = None) -> Weekly:
     """The measure over the last 52 full weeks, with the reader's scope."""
     span = weekly_filters(filters or reading.filters)
     return from_frame(reading.frame(name, "week", filters=span), name, span)
@@ -93,7 +93,7 @@ def weekly_by(reading: Reading, name: str, way: str) -> dict[str, Weekly]:
     return {str(key[0]): from_frame(part, name, span) for key, part in parts.items()}
 
 
-def from_frame(frame: pl.DataFrame, name: str, span: Filters) -> Weekly:
+def from_frame(frame: pl.DataFrame, name: str | Measure, span: Filters) -> Weekly:
     """Weeks in order, gaps as None, without the half week at the start of the data."""
     rows = {row["week"]: row for row in frame.iter_rows(named=True)}
     weeks = [span.start + timedelta(days=7 * index) for index in range((span.end - span.start).days // 7 + 1)]
@@ -101,7 +101,7 @@ def from_frame(frame: pl.DataFrame, name: str, span: Filters) -> Weekly:
     if not known:
         return Weekly(measure(name), (), (), (), process_behaviour(()))
     first = weeks.index(known[0]) + (1 if known[0] > weeks[0] and len(known) > 1 else 0)
-    kept = weeks[first : len(weeks) - LATE_WEEKS.get(name, 0)]
+    kept = weeks[first : len(weeks) - LATE_WEEKS.get(measure(name).name, 0)]
     if not kept:
         return Weekly(measure(name), (), (), (), process_behaviour(()))
     values = tuple(_number(rows, week, "value") for week in kept)

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 
 from dashboards._shell import charts, numbers, urls
 from dashboards._shell.cards import Card
+from dashboards._shell.decisions import parts_of_data
 from dashboards._shell.freshness import SOURCE_NAMES, source_freshness
 from dashboards._shell.layout import page
 from dashboards._shell.reading import Reading
@@ -37,7 +38,7 @@ dash.register_page(
 def layout(**query: str) -> Component:
     """The page; it has no filters, for loads belong to no exam."""
     content = [
-        slot("data.freshness", height=260), slot("data.sources", height=260), slot("data.reasons", height=260), slot("data.runs", height=260), slot("data.rejects", height=360, is_wide=True),
+        slot("data.parts", height=60, is_wide=True), slot("data.freshness", height=260), slot("data.sources", height=260), slot("data.reasons", height=260), slot("data.runs", height=260), slot("data.rejects", height=360, is_wide=True),
         slot("data.tables", height=360), slot("data.measures", height=360),
     ]  # fmt: skip
     return page(
@@ -50,6 +51,12 @@ def layout(**query: str) -> Component:
     )
 
 
+@section("data.parts")
+def parts(reading: Reading) -> Drawn:
+    """Links to the other pages about the data, and whether decisions are in the star."""
+    return parts_of_data(reading, urls.DATA)
+
+
 @section("data.freshness")
 def freshness(reading: Reading) -> Drawn:
     """How fresh each source is, against its limit."""
@@ -57,13 +64,13 @@ def freshness(reading: Reading) -> Drawn:
     found = source_freshness(reading.star, reading.settings, now)
     rows = [
         {
-            "name": each.name, "newest": each.newest_event_at, "age": numbers.ago(each.age) if each.age is not None else numbers.NOTHING, "limit": f"{each.limit.total_seconds() / 3600:.0f} h",
-            "state": "unknown" if each.age is None else "stale" if each.is_stale else "fresh",
+            "name": each.name, "newest": each.newest_event_at, "age": numbers.ago(each.age) if each.age is not None else numbers.NOTHING, "limit": each.limit_words.removeprefix("limit "),
+            "state": "holds" if each.limit is None else "unknown" if each.age is None else "stale" if each.is_stale else "fresh",
         }
         for each in found
     ]  # fmt: skip
     stale = sum(row["state"] == "stale" for row in rows)
-    title = f"{stale} of {len(rows)} sources are stale" if stale else f"All {len(rows)} sources are fresh"
+    title = f"{stale} of {len(rows)} sources are stale" if stale else "No source is stale"
     columns = (
         Column("name", "Source"),
         Column("newest", "Newest event", "moment"),
@@ -78,7 +85,7 @@ def freshness(reading: Reading) -> Drawn:
         "limit": pl.Utf8,
         "state": pl.Utf8,
     }
-    formula = "Newest time of an exam, message or exposure in what a kind of source brought, against the limit of the configuration."
+    formula = "Newest time of an exam, message or exposure in what a kind of source brought, against the limit of the configuration. A calendar holds until it is changed."
     return Card(
         title,
         "Newest event of each source against its limit",
@@ -208,7 +215,7 @@ def tables(reading: Reading) -> Drawn:
         note=note,
         formula="Rows of each table, counted in this publication.",
         period=f"publication {publication.id}",
-        rows_shown=9,
+        rows_shown=16,
     )
 
 

@@ -18,17 +18,16 @@ from dashboards._shell.reading import PATIENT_CLASSES, PRIORITIES, Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table, definition_table
 from dashboards.exam.queries import exam_parts, one_exam
-from warehouse.schema import MILESTONES, fact_exam_event, fact_irradiation_event, fact_series
+from warehouse.schema import fact_exam_event, fact_irradiation_event, fact_series
+from warehouse.trace import STEPS, Statement, Step, exam_trace
 
-STEPS = {
-    "ordered": "Ordered", "scheduled_for": "Planned for", "arrived": "Arrived", "started": "Exam started", "ended": "Exam ended", "read_started": "Reading began", "prelim": "Preliminary report", "final": "Final report",
-    "charged": "Charged", "cancelled": "Cancelled",
+_FINE = ("us", "s", "min")
+_COARSE = {"h": "hour", "d": "day"}
+PROBABLE_RULES = ("request", "cut", "near")
+"""Rules by which a statement is joined with doubt (`etl/star/matching.py`)."""
+CONFIDENCES = {
+    "certain": "certain", "strong": "strong: by an order number of another system", "probable": "probable: a fall-back joined them", "alone": "nothing to join",
 }  # fmt: skip
-CONFIDENCE = {
-    "coarse": "known to the day or hour only",
-    "doubtful": "doubtful: order of times or clock",
-    "probable": "matched by a fall-back",
-}
 
 dash.register_page(__name__, path=urls.EXAM, name="Exam", title="Exam – Isocenter", permission="see_exam_rows")
 
@@ -47,46 +46,74 @@ def layout(**query: str) -> Component:
 
 @section("exam.life")
 def life(reading: Reading) -> Drawn:
-    """The milestones in time, each with where it comes from."""
+    """The steps in time: for each the statement that counts, and what others say."""
     exam = _exam(reading)
     if exam is None:
         return message(
             "No such exam", "The address names no exam that your role and sites open.", urls.EXAMS, "To the exams"
         )
     zone = ZoneInfo(exam["time_zone"] or "UTC")
-    steps = sorted((exam[f"{name}_at"], name) for name in MILESTONES if exam[f"{name}_at"] is not None)
     items, before = [], None
-    for at, name in steps:
+    for step in exam_trace(reading.star, exam["exam_key"], reading.scope):
         gap = (
-            f"{numbers.duration((at - before).total_seconds() / 60)} later"
-            if before is not None and at > before
+            f"{numbers.duration((step.at - before).total_seconds() / 60)} later"
+            if before is not None and step.at > before
             else ""
         )
-        source = SOURCE_NAMES.get(exam[f"{name}_source"] or "", exam[f"{name}_source"] or "")
-        doubt = CONFIDENCE.get(exam[f"{name}_confidence"] or "", "")
-        origin = " · ".join(part for part in (gap, f"from {source}" if source else "", doubt) if part)
-        items.append(
-            html.Li(
-                [
-                    html.Time(numbers.moment(at, zone), dateTime=at.isoformat()),
-                    html.Div([html.Span(STEPS[name], className="step"), html.Div(origin, className="origin")]),
-                ]
-            )
-        )
-        before = at
+        items.append(_step_item(step, gap, zone))
+        before = step.at
     body = (
         html.Ol(items, className="timeline")
         if items
-        else html.P("No milestone of this exam is known.", className="subtitle")
+        else html.P("No time of this exam is known.", className="subtitle")
     )
     return html.Section(
         [
             html.H2(f"Exam {exam['exam_id']}: {exam['state'].replace('_', ' ')}"),
-            html.P(f"Milestones on the clock of {exam['site_name']}", className="subtitle"),
+            html.P(f"On the clock of {exam['site_name']}", className="subtitle"),
             body,
         ],
         className="card",
     )
+
+
+def _step_item(step: Step, gap: str, zone: ZoneInfo) -> Component:
+    """One step: its time, where it comes from, and the statements passed over with how far they lie off."""
+    chosen = step.chosen
+    parts: list[Component] = [html.Span(step.name, className="step")]
+    if chosen is None:
+        parts.append(html.Div("Stated, and counts for nothing", className="origin"))
+    else:
+        doubt = (
+            "" if chosen.precision in _FINE else f"known to the {_COARSE.get(chosen.precision, chosen.precision)} only"
+        )
+        rule = f"joined by {chosen.match_rule}" if chosen.match_rule in PROBABLE_RULES else ""
+        clock = (
+            f"the scanner said {numbers.moment(chosen.stated_event_at, zone)}, its clock is corrected"
+            if chosen.stated_event_at is not None
+            else ""
+        )
+        origin = (gap, f"from {_place(chosen)}", doubt, rule, clock)
+        parts.append(html.Div(" · ".join(part for part in origin if part), className="origin"))
+    if step.others:
+        parts.append(html.Ul([html.Li(_other(one, step, zone)) for one in step.others], className="others"))
+    return html.Li([html.Time(numbers.moment(step.at, zone), dateTime=step.at.isoformat()), html.Div(parts)])
+
+
+def _place(said: Statement) -> str:
+    """Source, sender and field of a statement."""
+    return " ".join(part for part in (SOURCE_NAMES.get(said.source, said.source), said.source_name, said.field) if part)
+
+
+def _other(said: Statement, step: Step, zone: ZoneInfo) -> str:
+    """A statement passed over: its time or how far it lies off, and why."""
+    apart = (said.at - step.at).total_seconds() / 60
+    when = (
+        "the same time"
+        if abs(apart) < 1 / 60
+        else f"{numbers.moment(said.at, zone)}, {numbers.duration(abs(apart))} {'later' if apart > 0 else 'earlier'}"
+    )
+    return " · ".join(part for part in (_place(said), when, said.passed_over or "") if part)
 
 
 @section("exam.facts")
@@ -101,11 +128,32 @@ def facts(reading: Reading) -> Drawn:
         ("Department", exam["department_name"] or numbers.NOTHING), ("Patient", _joined(f"{exam['age_years']:.0f} years" if exam["age_years"] is not None else None, exam["sex"])),
         ("On the scanner", numbers.shown(exam["machine_minutes"], "min")), ("Images", f"{numbers.count(exam['instances'])} in {exam['series']} series, {numbers.size(exam['bytes'])}"),
         ("Known from", ", ".join(words for key, words in (("has_order", "order"), ("has_images", "images"), ("has_dose_report", "dose"), ("has_charge", "charge")) if exam[key]) or numbers.NOTHING),
-        ("Joined by", exam["match_rule"]), ("Addenda", exam["addenda"]), ("Doubts", exam["flags"] or "none"),
+        ("Joined by", f"{exam['match_rule']}, {CONFIDENCES[exam['match_confidence']]}"), ("Shared acquisition", f"with {exam['sharers'] - 1} other exams" if exam["sharers"] > 1 else "no"),
+        ("In the room", _room(exam)), ("Scanner's clock", f"corrected by {exam['clock_offset_s']:+,.0f} s" if exam["clock_offset_s"] is not None else "taken as right"),
+        ("Appointment", _slot(exam)), ("Why it ended", _joined(exam["reason_text"], exam["reason_code"])), ("Reading section", _joined(exam["section"], exam["reader_group"])),
+        ("Addenda", exam["addenda"]), ("Doubts", exam["flags"] or "none"),
     ]  # fmt: skip
     return html.Section(
         [html.H2("What is known"), definition_table(pairs, "What is known of the exam")], className="card"
     )
+
+
+def _room(exam: dict[str, Any]) -> str:
+    """How long the room was taken, and how that is known."""
+    if exam["room_started_at"] is None:
+        return numbers.NOTHING
+    minutes = (exam["room_ended_at"] - exam["room_started_at"]).total_seconds() / 60
+    return f"{numbers.shown(minutes, 'min')}, {'as the RIS states it' if exam['room_basis'] == 'measured' else 'acquisition and a modelled patient change'}"
+
+
+def _slot(exam: dict[str, Any]) -> str:
+    """The last slot that was booked, its length, and how often it was moved."""
+    if exam["slot_at"] is None:
+        return numbers.NOTHING
+    zone = ZoneInfo(exam["time_zone"] or "UTC")
+    length = numbers.shown(exam["slot_minutes"], "min") if exam["slot_minutes"] is not None else ""
+    moved = f"moved {numbers.count(exam['moves'])} times" if exam["moves"] else ""
+    return _joined(numbers.moment(exam["slot_at"], zone), length, moved)
 
 
 @section("exam.events")
@@ -117,13 +165,13 @@ def events(reading: Reading) -> Drawn:
     frame = exam_parts(reading, fact_exam_event, exam["exam_key"])
     passed = frame.height - int(frame["is_chosen"].sum())
     shown = frame.with_columns(
-        step=pl.col("event").str.replace_all("_", " "),
-        used=pl.when("is_chosen").then(pl.lit("chosen")).otherwise(pl.lit("passed over")),
+        step=pl.col("event").replace_strict(STEPS, default=pl.col("event")),
+        used=pl.when("is_chosen").then(pl.lit("counts")).otherwise(pl.coalesce("passed_over", pl.lit("passed over"))),
         sent_by=pl.col("source").replace(SOURCE_NAMES),
     )
     columns = (
         Column("step", "Step"), Column("event_at", "When", "moment"), Column("used", "Used"), Column("sent_by", "Source"), Column("source_name", "Sender"), Column("file", "File", "place"), Column("position", "Where"), Column("field", "Field"),
-        Column("precision", "Precision"), Column("digest", "Landing row", "place"),
+        Column("match_rule", "Joined by"), Column("stated_at", "Said at", "moment"), Column("stated_event_at", "By the scanner's clock", "moment"), Column("precision", "Precision"), Column("digest", "Landing row", "place"),
     )  # fmt: skip
     table = Table(columns, shown, zone=ZoneInfo(exam["time_zone"] or "UTC"))
     return Card(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import log10
+from typing import Any
 
 import polars as pl
 
@@ -13,6 +16,20 @@ from dashboards._shell.reading import WEEKDAYS
 
 MARKS = (1, 5, 15, 60, 240, 1440, 4320, 10080, 43200)
 """Minutes that are named on a logarithmic axis."""
+NAME_LENGTH = 14
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One group's way from the end of its exams to their reports."""
+
+    name: str
+    colour: str
+    minutes: tuple[float, ...]
+    reported: tuple[float, ...]
+    """Percent of the exams reported by then."""
+    waiting: tuple[str, ...]
+    """How many still waited at each mark, in words."""
 
 
 def log_histogram(
@@ -68,6 +85,88 @@ def log_histogram(
         [trace], look, shapes=shapes, annotations=notes,
         xaxis=charts.axis(look, tickvals=[log10(mark) for mark in ticks], ticktext=[numbers.duration(mark) for mark in ticks], showgrid=False),
         yaxis=charts.value_axis(0, high, "", look, ticks=4),
+    )  # fmt: skip
+
+
+def reported_curves(curves: Sequence[Curve], marks: Sequence[float], look: Look) -> Figure:
+    """The share of exams that have their report by a time, one step line a group, and how many still waited, below.
+
+    The rows below name the groups in their colours: near the end the lines lie on each other, where no name would fit.
+    """
+    data = [
+        {
+            "type": "scatter", "mode": "lines", "name": each.name, "x": [log10(minutes) for minutes in each.minutes], "y": list(each.reported),
+            "line": {"color": each.colour, "width": 2, "shape": "hv"},
+            "text": [f"<b>{share:.0f} %</b> of {each.name} by {numbers.duration(minutes)}" for minutes, share in zip(each.minutes, each.reported, strict=True)],
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+        for each in curves
+    ]  # fmt: skip
+    height, below = 250, 34
+    rows = [
+        note
+        for place, each in enumerate(curves)
+        for note in _at_risk_row(each, marks, -(below + 18 * (place + 1)), look)
+    ]
+    head = {
+        "xref": "paper", "x": 0, "xanchor": "right", "xshift": -6, "yref": "paper", "y": 0, "yanchor": "top", "yshift": -below + 2,
+        "text": "waiting", "showarrow": False, "font": {"size": 11, "color": look.muted},
+    }  # fmt: skip
+    widest = max((len(charts.shortened(each.name, NAME_LENGTH)) for each in curves), default=6)
+    bottom = below + 18 * (len(curves) + 1)
+    return charts.figure(
+        data, look, height=height + bottom, margin={"l": max(46, 14 + 6.8 * widest), "b": bottom, "r": 16}, annotations=[head, *rows],
+        xaxis=charts.axis(look, tickvals=[log10(mark) for mark in marks], ticktext=[numbers.duration(mark) for mark in marks], range=[log10(marks[0]) - 0.15, log10(marks[-1]) + 0.12], automargin=False),
+        yaxis=charts.axis(look, tickvals=[0, 25, 50, 75, 90, 100], ticktext=["0 %", "25 %", "50 %", "75 %", "90 %", "100 %"], range=[0, 102], automargin=False),
+    )  # fmt: skip
+
+
+def _at_risk_row(each: Curve, marks: Sequence[float], down: float, look: Look) -> list[dict[str, Any]]:
+    common = {"yref": "paper", "y": 0, "yanchor": "top", "yshift": down, "showarrow": False}
+    name = {
+        **common, "xref": "paper", "x": 0, "xanchor": "right", "xshift": -6, "text": f"<b>{charts.shortened(each.name, NAME_LENGTH)}</b>", "font": {"size": 12, "color": each.colour},
+    }  # fmt: skip
+    counts = [
+        {**common, "xref": "x", "x": log10(mark), "xanchor": "center", "text": words, "font": {"size": 11, "color": look.muted}}
+        for mark, words in zip(marks, each.waiting, strict=True)
+    ]  # fmt: skip
+    return [name, *counts]
+
+
+def stages(names: Sequence[str], minutes: Sequence[float], words: Sequence[str], look: Look) -> Figure:
+    """Stages of an exam's life one after the other, each bar beginning where the one before ends."""
+    starts = [sum(minutes[:place]) for place in range(len(minutes))]
+    longest = max(range(len(minutes)), key=lambda place: minutes[place])
+    trace = {
+        "type": "bar", "orientation": "h", "base": starts, "x": list(minutes), "y": list(range(len(names))), "text": list(words), "textposition": "outside",
+        "cliponaxis": False, "textfont": {"color": look.text, "size": 12}, "width": 0.66, "hovertext": list(words), "hovertemplate": "%{hovertext}<extra></extra>",
+        "marker": {"color": [look.series[0] if place == longest else look.faint for place in range(len(names))]},
+    }  # fmt: skip
+    total = sum(minutes)
+    return charts.figure(
+        [trace], look, height=34 * len(names) + 40, margin={"r": 96},
+        xaxis=charts.value_axis(0, total * 1.02, "min", look, ticks=4),
+        yaxis=charts.axis(look, tickvals=list(range(len(names))), ticktext=list(names), range=[len(names) - 0.4, -0.6], showgrid=False),
+    )  # fmt: skip
+
+
+def contributions(
+    names: Sequence[str], values: Sequence[float], words: Sequence[str], look: Look, *, more_is_good: bool
+) -> Figure:
+    """What each part adds to a change: bars to the right and left of none."""
+    good, bad = look.variation["improvement"], look.variation["concern"]
+    colours = [
+        (good if (value > 0) == more_is_good else bad) if value else look.variation["common"] for value in values
+    ]
+    high = max((abs(value) for value in values), default=1.0) or 1.0
+    trace = {
+        "type": "bar", "orientation": "h", "x": list(values), "y": list(range(len(names))), "text": list(words), "textposition": "outside", "cliponaxis": False,
+        "textfont": {"color": look.text, "size": 12}, "marker": {"color": colours}, "hovertext": list(words), "hovertemplate": "%{hovertext}<extra></extra>", "width": 0.66,
+    }  # fmt: skip
+    return charts.figure(
+        [trace], look, height=max(30 * len(names) + 24, 110),
+        xaxis=charts.axis(look, showticklabels=False, showgrid=False, zeroline=True, zerolinecolor=look.muted, range=[-1.5 * high if min(values) < 0 else -0.05 * high, 1.5 * high if max(values) > 0 else 0.05 * high]),
+        yaxis=charts.axis(look, tickvals=list(range(len(names))), ticktext=[charts.shortened(name) for name in names], range=[len(names) - 0.4, -0.6], showgrid=False),
     )  # fmt: skip
 
 

@@ -1,6 +1,10 @@
-"""Layout and sections of the turnaround page."""
+"""The turnaround page: how long patients, referrers and reports wait, by what, and against which targets."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log10
+from typing import Any
 
 import dash
 import polars as pl
@@ -12,18 +16,39 @@ from dashboards._shell.cards import Card, Empty
 from dashboards._shell.filter_bar import choice
 from dashboards._shell.kpi import kpi, kpi_card
 from dashboards._shell.layout import page
-from dashboards._shell.reading import WEEKDAYS, Reading
+from dashboards._shell.reading import PATIENT_CLASSES, PRIORITIES, WEEKDAYS, Reading
 from dashboards._shell.sections import Drawn, section, slot
+from dashboards._shell.subpages import subpages
 from dashboards._shell.tables import Column, Table
 from dashboards._shell.weekly import statement, weekly
 from dashboards.turnaround import figures, queries
+from dashboards.turnaround.parts import (
+    FEW,
+    MEDIAN,
+    PAGES,
+    SPLITS,
+    TAIL,
+    chosen,
+    named,
+    reached,
+    rows_frame,
+    split,
+    table,
+    target_measure,
+)
+from settings import TurnaroundTarget
 from warehouse.measures import measure
+from warehouse.measures.survival import curve, log_rank, quantile, survival_at
+from warehouse.measures.turnaround import INTERVAL
 
-HEADLINES = ("report_minutes_p50", "report_minutes_p90", "report_within_day_share", "arrival_wait_minutes_p50")
-SPLITS = {"modality": "Modality", "site": "Site", "patient_class": "Patient class", "priority": "Priority"}
-MEDIAN, TAIL = "report_minutes_p50", "report_minutes_p90"
 MOST = 14
-FEW = 20
+MOST_CURVES = 5
+LEAST_AT_RISK = 10
+"""A curve ends where fewer exams still wait: each single one would be a large step."""
+CURVE_MARKS = (5, 15, 30, 60, 120, 240, 480, 1440, 2880, 4320, 10080, 40320)
+"""Minutes at which a curve's waiting exams are counted."""
+CURVE_POINTS = 90
+MOST_MARKS = 6
 
 dash.register_page(
     __name__,
@@ -38,28 +63,205 @@ dash.register_page(
 
 def layout(**query: str) -> Component:
     """The page with the choices of the address."""
-    names = ("headlines", "median", "tail", "parts", "distribution", "unread", "week", "procedures")
     content = [
-        slot(
-            f"turnaround.{name}",
-            height=140 if name == "headlines" else 380,
-            is_wide=name in {"headlines", "procedures"},
-        )
-        for name in names
-    ]
+        slot("turnaround.headlines", height=190, is_wide=True), slot("turnaround.curves", height=440), slot("turnaround.parts"),
+        slot("turnaround.median"), slot("turnaround.tail"), slot("turnaround.targets"), slot("turnaround.week"), slot("turnaround.procedures", is_wide=True),
+    ]  # fmt: skip
     return page(
         "Turnaround",
         urls.TURNAROUND,
         query,
         content,
-        intro="How long reports and patients wait. Exams still unread are not in the times: see the unread ones beside them.",
+        intro="From the end of the exam to its first final report. Exams still unread count as waiting up to the time of the data; addenda and corrections never restart the clock.",
     )
 
 
 @section("turnaround.headlines")
 def headlines(reading: Reading) -> Drawn:
     """The headline cards."""
-    return html.Div([kpi_card(kpi(reading, name), reading) for name in HEADLINES], className="kpis")
+    headline = (MEDIAN, TAIL, target_measure(reading), "arrival_wait_minutes_p50")
+    cards = html.Div([kpi_card(kpi(reading, each), reading) for each in headline], className="kpis")
+    return html.Div([subpages(PAGES, urls.TURNAROUND, reading), cards])
+
+
+@section("turnaround.curves")
+def curves(reading: Reading) -> Drawn:
+    """What share of the exams has its report by when, as Kaplan–Meier curves."""
+    way = chosen(reading, "curve", SPLITS, "patient_class")
+    controls = (choice("curve", "By", list(SPLITS.items()), way, "patient_class"),)
+    frame = queries.durations(reading, INTERVAL["report"], way)
+    sizes = frame.group_by(way).agg(n=pl.len(), open=(~pl.col("is_over")).sum())
+    shown = (
+        sizes.filter(pl.col("n") >= max(FEW, reading.scope.small_count))
+        .sort("n", way, descending=[True, False])
+        .head(MOST_CURVES)
+    )
+    if shown.is_empty():
+        return Empty(
+            "Reports over time",
+            f"No group has {max(FEW, reading.scope.small_count)} completed exams: {reading.sentence}.",
+            controls=controls,
+        )
+    found = curve(frame.join(shown.select(way), on=way, nulls_equal=True), [way])
+    half, tail = quantile(found, 0.5, [way]), quantile(found, 0.9, [way])
+    groups = named(
+        shown.join(half, on=way, nulls_equal=True).join(tail.select(way, p90="value"), on=way, nulls_equal=True),
+        way,
+        reading,
+    ).sort("value", nulls_last=True)
+    marks = _marks(found)
+    at_marks = survival_at(found, marks, [way])
+    lines, rows = [], []
+    for place, row in enumerate(groups.iter_rows(named=True)):
+        colour = reading.look.modality(row["part"]) if way == "modality" else reading.look.series[place]
+        line, columns = _curve_of(found, at_marks, way, row, colour, marks, reading)
+        lines.append(line)
+        rows.append({**row, **columns})
+    heads = [column for mark in marks for column in (
+        Column(f"by_{mark:g}", f"Reported by {numbers.duration(mark)}", "number", "%"), Column(f"left_{mark:g}", f"Waiting at {numbers.duration(mark)}"),
+    )]  # fmt: skip
+    listed = (Column("name", SPLITS[way]), Column("n", "Exams", "number"), Column("open", "Unread", "number"), Column("value", "Median", "number", "min"), Column("p90", "9 of 10 within", "number", "min"), *heads)  # fmt: skip
+    return Card(
+        _curves_title(groups),
+        "Share of completed exams with a final report, by time since the end of the exam",
+        table(
+            listed,
+            rows_frame(rows).with_columns(withheld=pl.col("open").is_between(1, reading.scope.small_count - 1)),
+            reading,
+        ),
+        figures.reported_curves(lines, marks, reading.look),
+        (measure(MEDIAN), measure(TAIL)),
+        note=_compared(frame, groups, way),
+        exams=urls.exams(reading.filters),
+        controls=controls,
+    )
+
+
+def _marks(found: pl.DataFrame) -> list[float]:
+    """The marks between which the curves move."""
+    low, high = found["minutes"].quantile(0.01) or 1.0, found["minutes"].quantile(0.99) or 1.0
+    inside = [float(mark) for mark in CURVE_MARKS if low <= mark <= high]
+    if len(inside) < 2:
+        inside = [float(mark) for mark in CURVE_MARKS[3:7]]
+    step = -(-len(inside) // MOST_MARKS)
+    return inside[::-1][::step][::-1]
+
+
+def _curve_of(
+    found: pl.DataFrame,
+    at_marks: pl.DataFrame,
+    way: str,
+    row: dict[str, object],
+    colour: str,
+    marks: Sequence[float],
+    reading: Reading,
+) -> tuple[figures.Curve, dict[str, object]]:
+    own = pl.col(way).eq_missing(row[way])
+    first, last = log10(marks[0]) - 0.15, log10(marks[-1]) + 0.1
+    grid = [10 ** (first + (last - first) * place / (CURVE_POINTS - 1)) for place in range(CURVE_POINTS)]
+    least = max(LEAST_AT_RISK, reading.scope.small_count)
+    points = survival_at(found.filter(own), grid).filter(pl.col("at_risk") >= least)
+    at = at_marks.filter(own)
+    words = [
+        numbers.withheld(reading.scope.small_count) if 0 < count < reading.scope.small_count else numbers.count(count)
+        for count in at["at_risk"]
+    ]
+    shares = [100 * (1 - left) for left in at["survival"]]
+    known = [share if count >= least else None for share, count in zip(shares, at["at_risk"], strict=True)]
+    columns: dict[str, object] = {f"by_{mark:g}": share for mark, share in zip(marks, known, strict=True)}
+    columns |= {f"left_{mark:g}": word for mark, word in zip(marks, words, strict=True)}
+    reported = tuple(100 * (1 - left) for left in points["survival"])
+    return figures.Curve(str(row["name"]), colour, tuple(points["minutes"]), reported, tuple(words)), columns
+
+
+def _curves_title(groups: pl.DataFrame) -> str:
+    first, last = groups.row(0, named=True), groups.row(-1, named=True)
+    if first["value"] is None:
+        return "Half of the reports are not reached yet in any group"
+    start = f"Half of the reports are there within {numbers.duration(first['value'])} for {first['name']}"
+    if groups.height == 1:
+        return start
+    end = "not yet" if last["value"] is None else f"within {numbers.duration(last['value'])}"
+    return f"{start}, {end} for {last['name']}"
+
+
+def _compared(frame: pl.DataFrame, groups: pl.DataFrame, way: str) -> str:
+    """Whether the quickest and the slowest curve differ by more than chance."""
+    explained = "Below: exams that still waited then. A curve ends where fewer than 10 do."
+    if groups.height < 2:
+        return explained
+    first, last = groups.row(0, named=True), groups.row(-1, named=True)
+    p = (
+        log_rank(frame.drop_nulls(way), way, first[way], last[way])[1]
+        if first[way] is not None and last[way] is not None
+        else 1.0
+    )
+    chance = "more than chance" if p < 0.01 else "no more than chance may give"
+    words = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return f"{first['name']} and {last['name']} differ by {chance} (log-rank test, {words}). {explained}"
+
+
+@section("turnaround.targets")
+def targets(reading: Reading) -> Drawn:
+    """How each target of the configuration is kept."""
+    agreed = reading.settings.turnaround.targets
+    found = {row["target"]: row for row in queries.targets_kept(reading).iter_rows(named=True)}
+    if not found:
+        reason = (
+            "The configuration names no target."
+            if not agreed
+            else f"No exam whose target has passed fits: {reading.sentence}."
+        )
+        return Empty("Targets", f"{reason} Targets stand under [[turnaround.targets]].")
+    rows = [_target_row(agreed[number], row, reading) for number, row in sorted(found.items())]
+    told = [row for row in rows if not row["withheld"]]
+    missed = [row for row in told if row["value"] < row["agreed"]]
+    worst = min(missed, key=lambda row: row["value"] - row["agreed"], default=None)
+    title = f"{len(told) - len(missed)} of {len(told)} targets are kept" + (
+        f": {worst['name']} come in time for {worst['value']:.0f} %, agreed are {worst['agreed']:.0f} %"
+        if worst
+        else ""
+    )
+    look = reading.look
+    figure = charts.bars(
+        [row["name"] for row in told],
+        [row["value"] for row in told],
+        [f"{row['value']:.0f} %, agreed {row['agreed']:.0f} %" for row in told],
+        [look.variation["concern"] if row in missed else look.series[0] for row in told],
+        look,
+        limit=180.0,
+    )
+    columns = (
+        Column("name", "Target"), Column("value", "Kept", "number", "%"), Column("agreed", "Agreed", "number", "%"), Column("n", "Exams", "number"), Column("since", "In force from", "day"),
+    )  # fmt: skip
+    return Card(
+        title if told else "Targets: too few exams to show",
+        "Share of exams whose final report came within the target that holds for them",
+        table(columns, rows_frame(rows), reading),
+        figure if told else None,
+        (target_measure(reading),),
+        note="Local agreements of the configuration. Messages give no reason for a late report.",
+        exams=urls.exams(reading.filters),
+    )
+
+
+def _target_row(target: TurnaroundTarget, row: dict[str, int], reading: Reading) -> dict[str, Any]:
+    whom = [
+        *(PRIORITIES.get(each, each) for each in target.priority),
+        *target.modality,
+        *(PATIENT_CLASSES.get(each, each) for each in target.patient_class),
+    ]
+    name = f"{' '.join(whom) or 'All other'} within {numbers.duration(target.minutes)}"
+    withheld = row["n"] < reading.scope.small_count
+    since = target.starts_on if target.starts_on.year > 1900 else None
+    return {
+        "name": name,
+        "value": 100 * row["kept"] / row["n"],
+        "agreed": target.share,
+        "n": row["n"],
+        "since": since,
+        "withheld": withheld,
+    }
 
 
 @section("turnaround.median")
@@ -76,122 +278,42 @@ def tail(reading: Reading) -> Drawn:
 
 @section("turnaround.parts")
 def parts(reading: Reading) -> Drawn:
-    """Median and tail by the chosen breakdown."""
-    chosen = reading.extra.get("split", "modality")
-    way = chosen if chosen in SPLITS else "modality"
+    """Median, tail and share within target by the chosen breakdown."""
+    way = chosen(reading, "split", SPLITS, "modality")
     controls = (choice("split", "By", list(SPLITS.items()), way, "modality"),)
-    frame = both(reading, way)
+    frame = split(reading, way)
     if frame.is_empty():
         return Empty("Report turnaround by part", f"No exam was reported: {reading.sentence}.", controls=controls)
     top = frame.row(0, named=True)
     words = [
-        f"{numbers.duration(row['value'])} · 9 of 10 in {numbers.shown(row['p90'], 'min')}"
+        f"{reached(row['value'])} · 9 of 10 {'in ' + numbers.duration(row['p90']) if row['p90'] is not None else 'not yet'}"
         for row in frame.iter_rows(named=True)
     ]
     colours = [
         reading.look.modality(row["part"]) if way == "modality" else reading.look.series[0]
         for row in frame.iter_rows(named=True)
     ]
+    longest = max((value for value in frame["value"] if value is not None), default=1.0)
     figure = charts.bars(
-        frame["name"].to_list(),
-        frame["value"].to_list(),
-        words,
-        colours,
-        reading.look,
-        limit=float(frame["value"].to_list()[0]) * 1.7,
+        frame["name"].to_list(), frame["value"].to_list(), words, colours, reading.look, limit=longest * 2.2
     )
     columns = (
-        Column("name", SPLITS[way], link=lambda row: urls.page(urls.TURNAROUND, reading.filters.narrowed(**{way: (row["part"],)}))),
-        Column("value", "Median", "number", "min"), Column("p90", "9 of 10 within", "number", "min"), Column("n", "Exams", "number"),
+        Column("name", SPLITS[way], link=lambda row: urls.page(urls.TURNAROUND, reading.filters.narrowed(**{way: (row["part"],)})) if row["part"] else None),
+        Column("value", "Median", "number", "min"), Column("p90", "9 of 10 within", "number", "min"), Column("in_target", "Within target", "number", "%", 1), Column("n", "Exams", "number"),
     )  # fmt: skip
-    title = f"{top['name']} waits longest for its report, {numbers.duration(top['value'])} in the median"
+    title = (
+        f"{top['name']} waits longest for its report, {numbers.duration(top['value'])} in the median"
+        if top["value"] is not None
+        else f"{top['name']} waits longest for its report: fewer than half are there"
+    )
     return Card(
         title,
         "Minutes from exam end to first final report",
-        _table(columns, frame, reading),
+        table(columns, frame, reading),
         figure,
-        (measure(MEDIAN), measure(TAIL)),
+        (measure(MEDIAN), measure(TAIL), target_measure(reading)),
         exams=urls.exams(reading.filters),
         controls=controls,
-    )
-
-
-@section("turnaround.distribution")
-def distribution(reading: Reading) -> Drawn:
-    """How turnaround spreads, on a logarithmic axis."""
-    frame = queries.report_minutes_histogram(reading)
-    total = int(frame["n"].sum())
-    if total < max(FEW, reading.scope.small_count):
-        return Empty(
-            "Spread of report turnaround",
-            f"Fewer than {max(FEW, reading.scope.small_count)} exams were reported: {reading.sentence}.",
-        )
-    values = {name: reading.frame(name)["value"][0] for name in (MEDIAN, TAIL)}
-    marks = tuple(
-        (f"{label} {numbers.duration(values[name])}", float(values[name]))
-        for name, label in ((MEDIAN, "median"), (TAIL, "9 of 10"))
-    )
-    table = frame.with_columns(
-        start=(10 ** (pl.col("bin") / queries.BINS_PER_DECADE)), end=(10 ** ((pl.col("bin") + 1) / queries.BINS_PER_DECADE)),
-        withheld=pl.col("n") < reading.scope.small_count,
-    )  # fmt: skip
-    drawn = table.filter(~pl.col("withheld"))
-    columns = (
-        Column("start", "From", "number", "min"),
-        Column("end", "To", "number", "min"),
-        Column("n", "Exams", "number"),
-    )
-    title = f"Half of the reports are there within {numbers.duration(marks[0][1])}, nine of ten within {numbers.duration(marks[1][1])}"
-    return Card(
-        title,
-        "Exams by time from exam end to first final report, logarithmic axis",
-        _table(columns, table, reading),
-        figures.log_histogram(drawn, queries.BINS_PER_DECADE, marks, reading.look),
-        (measure(MEDIAN), measure(TAIL)),
-        exams=urls.exams(reading.filters),
-    )
-
-
-@section("turnaround.unread")
-def unread(reading: Reading) -> Drawn:
-    """Exams that wait for their report now, by age."""
-    found = {row["band"]: row["n"] for row in queries.unread_by_age(reading).iter_rows(named=True)}
-    counts = [int(found.get(index, 0)) for index in range(len(queries.AGE_BANDS))]
-    old = sum(counts[2:])
-    title = (
-        f"{numbers.count(sum(counts))} exams are unread, {numbers.count(old)} of them for more than a day"
-        if sum(counts)
-        else "No exam is unread"
-    )
-    names = [name for name, _ in queries.AGE_BANDS]
-    small = [0 < count < reading.scope.small_count for count in counts]
-    if any(small):
-        title = "Exams without a report, by age"
-    words = [
-        numbers.withheld(reading.scope.small_count) if hidden else numbers.count(count)
-        for count, hidden in zip(counts, small, strict=True)
-    ]
-    colours = [reading.look.series[0]] * 2 + [reading.look.variation["concern"]] * 3
-    table = pl.DataFrame({"band": names, "n": counts, "withheld": small})
-    figure = charts.columns(
-        names,
-        [0 if hidden else count for count, hidden in zip(counts, small, strict=True)],
-        words,
-        colours,
-        reading.look,
-        height=280,
-    )
-    formula = "Exams that are completed and have no final report at the time of the data, by hours since their end; discontinued exams left out."
-    period = f"the year to {numbers.moment(reading.data_to, reading.zone)}"
-    return Card(
-        title,
-        "Completed exams without a final report, by age",
-        _table((Column("band", "Age"), Column("n", "Exams", "number")), table, reading),
-        figure,
-        (),
-        formula=formula,
-        period=period,
-        exams=urls.exams(reading.filters, unread="1"),
     )
 
 
@@ -205,7 +327,7 @@ def week(reading: Reading) -> Drawn:
         return Empty("Turnaround by hour of the week", f"Too few reported exams: {reading.sentence}.")
     top = frame.sort("value", descending=True).row(0, named=True)
     title = f"Longest for exams on {WEEKDAYS[top['weekday'] - 1]} from {top['hour']:02d}:00, {numbers.duration(top['value'])} in the median"
-    table = frame.with_columns(
+    told = frame.with_columns(
         day=pl.col("weekday").replace_strict(dict(enumerate(WEEKDAYS, 1)), return_dtype=pl.Utf8),
         clock=pl.format("{}:00", pl.col("hour").cast(pl.Utf8).str.zfill(2)),
     )
@@ -218,7 +340,7 @@ def week(reading: Reading) -> Drawn:
     return Card(
         title,
         "Median minutes to the report by weekday and local hour of the exam",
-        _table(columns, table, reading),
+        table(columns, told, reading),
         figures.week_heat(frame, reading.look),
         (measure(MEDIAN),),
         note="Hours with fewer than 5 exams are empty.",
@@ -229,7 +351,7 @@ def week(reading: Reading) -> Drawn:
 @section("turnaround.procedures")
 def procedures(reading: Reading) -> Drawn:
     """The procedures that wait longest."""
-    frame = both(reading, "procedure").filter((pl.col("n") >= FEW) & (pl.col("part") != "0"))
+    frame = split(reading, "procedure").filter((pl.col("n") >= FEW) & (pl.col("part") != "0")).drop_nulls("value")
     if frame.is_empty():
         return Empty("Slowest procedures", f"No procedure has {FEW} reported exams: {reading.sentence}.")
     top = frame.head(MOST)
@@ -250,28 +372,18 @@ def procedures(reading: Reading) -> Drawn:
         Column("name", "Procedure", link=lambda row: urls.exams(reading.filters.narrowed(procedure=(row["part"],)))),
         Column("value", "Median", "number", "min"),
         Column("p90", "9 of 10 within", "number", "min"),
+        Column("in_target", "Within target", "number", "%", 1),
         Column("n", "Exams", "number"),
     )
     first = top.row(0, named=True)
     return Card(
         f"{first['name']} waits longest, {words[0]} in the median",
         f"Median minutes to the report, procedures with {FEW} exams or more",
-        _table(columns, frame, reading),
+        table(columns, frame, reading),
         figure,
         (measure(MEDIAN), measure(TAIL)),
         exams=urls.exams(reading.filters),
     )
-
-
-def both(reading: Reading, way: str) -> pl.DataFrame:
-    """Median, tail and n by a breakdown, slowest first, with names; parts whose count is withheld are left out."""
-    p50 = reading.frame(MEDIAN, way).drop_nulls("value")
-    p90 = reading.frame(TAIL, way).select(way, p90="value")
-    joined = p50.join(p90, on=way, how="left").with_columns(part=pl.col(way).cast(pl.Utf8))
-    names = {"procedure": dict(reading.names.procedures)}.get(way, reading.names.all)
-    return joined.with_columns(
-        name=pl.col("part").replace_strict(names, default=pl.col("part"), return_dtype=pl.Utf8)
-    ).sort("value", descending=True)
 
 
 def _trend(reading: Reading, name: str) -> Card | Empty:
@@ -288,7 +400,3 @@ def _trend(reading: Reading, name: str) -> Card | Empty:
         f"{found.measure.title}: {statement(found)}", "Weekly value, mean and natural process limits, minutes", Table(columns, found.frame(), reading.scope.small_count), charts.xmr(found, reading.look),
         (found.measure,), period=found.period, exams=urls.exams(reading.filters),
     )  # fmt: skip
-
-
-def _table(columns: tuple[Column, ...], frame: pl.DataFrame, reading: Reading) -> Table:
-    return Table(columns, frame, reading.scope.small_count, reading.zone)

@@ -89,14 +89,16 @@ def dimensions() -> dict[str, list[dict[str, Any]]]:
              "software": software, "valid_from": datetime(2025, 10, 1, tzinfo=UTC), "last_seen": DATA_TO, "is_current": True}
             for key, ident, name, site, modality, maker, model, software in DEVICES
         ],
-        "dim_procedure": [{"procedure_key": 0}] + [{"procedure_key": key, "procedure_code": f"P{key}", "procedure_scheme": "L", "procedure_text": text, "modality": modality} for modality, found in PROCEDURES.items() for key, text in found],
+        "dim_procedure": [{"procedure_key": 0, "mapping_status": "unmapped"}] + [{"procedure_key": key, "mapping_status": "unmapped", "section": "body" if modality in {"CT", "MR"} else "general", "procedure_code": f"P{key}", "procedure_scheme": "L", "procedure_text": text, "modality": modality} for modality, found in PROCEDURES.items() for key, text in found],
         "dim_protocol": [{"protocol_key": 0}] + [{"protocol_key": key, "protocol_name": text, "modality": modality} for modality, found in PROTOCOLS.items() for key, text in found],
         "dim_patient": [{"patient_key": 0, "patient_pseudonym": "", "identities": 0}, {"patient_key": 401, "patient_pseudonym": "p401", "sex": "F", "birth_year": 1961, "identities": 1}],
         "dim_provider": [{"provider_key": 0, "provider_role": "unknown", "provider_pseudonym": ""}] + [{"provider_key": 500 + n, "provider_role": "reader", "provider_pseudonym": f"reader{n}"} for n in range(6)],
         "dim_department": [{"department_key": 0}, {"department_key": 601, "department_name": "Emergency"}],
         "dim_payer": [{"payer_key": 0}],
-        "dim_staffed_hours": [
-            {"site_key": SITES[site][0], "modality": modality, "iso_weekday": weekday, "opens_minute": 480, "closes_minute": 1080} for _, _, _, site, modality, *_ in DEVICES for weekday in range(1, 6)
+        "dim_reading_hours": [{"site_key": key, "iso_weekday": weekday, "opens_minute": 480, "closes_minute": 1080} for key, _ in SITES.values() for weekday in range(1, 6)],
+        "dim_turnaround_target": [
+            {"target_number": number, "priority": priority, "patient_class": "", "modality": "", "starts_on": date(1900, 1, 1), "target_minutes": minutes, "target_share": 90.0}
+            for number, (priority, minutes) in enumerate((("", 1440.0), ("urgent", 240.0), ("stat", 60.0)), 1)
         ],
     }  # fmt: skip
 
@@ -114,7 +116,77 @@ def facts(rng: random.Random, exams: list[dict[str, Any]]) -> dict[str, list[dic
                 event, dose = _dose(rng, exam)
                 made["fact_irradiation_event"].append(event)
                 made["fact_exam_dose"].append(dose)
+    made["fact_appointment"] = [_appointment(exam) for exam in exams]
+    made["fact_device_span"] = _spans(exams)
     return {"fact_exam": exams, **made, "fact_load_run": _runs(), "fact_reject": _rejects()}
+
+
+def _appointment(exam: dict[str, Any]) -> dict[str, Any]:
+    slot = exam["slot_at"].astimezone(ZONE)
+    outcome = {"no_show": "no_show", "cancelled": "cancelled"}.get(exam["state"], "kept")
+    late = (exam["started_at"] - exam["slot_at"]).total_seconds() / 60 if exam["started_at"] else None
+    copied = (
+        "exam_key",
+        "month",
+        "site_key",
+        "device_key",
+        "procedure_key",
+        "protocol_key",
+        "department_key",
+        "modality",
+        "patient_class",
+        "priority",
+        "section",
+        "slot_at",
+        "slot_minutes",
+    )
+    return {name: exam[name] for name in copied} | {
+        "slot_number": 1, "date_key": int(f"{slot:%Y%m%d}"), "time_key": slot.hour, "local_day": slot.date(), "booked_at": exam["ordered_at"],
+        "outcome": outcome, "lead_days": (exam["slot_at"] - exam["ordered_at"]).total_seconds() / 86400, "started_late_minutes": late if outcome == "kept" else None,
+    }  # fmt: skip
+
+
+def _spans(exams: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each device's staffed weekday, 8 to 18, cut at its exams; exams that overlap one before or lie outside are left out."""
+    rows: list[dict[str, Any]] = []
+    devices = {key: (ident, site, modality) for key, ident, _, site, modality, *_ in DEVICES}
+    by_day: dict[tuple[int, date], list[dict[str, Any]]] = {}
+    for exam in exams:
+        if exam["is_performed"] and exam["local_day"].isoweekday() < 6:
+            by_day.setdefault((exam["device_key"], exam["local_day"]), []).append(exam)
+    for (key, day), found in sorted(by_day.items()):
+        ident, site, modality = devices[key]
+        common = {
+            "month": f"{day:%Y-%m}", "device_id": ident, "device_key": key, "site_key": SITES[site][0], "modality": modality, "date_key": int(f"{day:%Y%m%d}"),
+            "local_day": day, "is_staffed": True, "staffed_basis": "configuration",
+        }  # fmt: skip
+        reached = 480.0
+        for exam in sorted(found, key=lambda one: one["room_started_at"]):
+            begins, ends = (_minute(exam[name]) for name in ("room_started_at", "room_ended_at"))
+            if begins <= reached or ends >= 1080 or ends <= begins:
+                continue
+            gap = begins - reached
+            rows.append(common | _span(reached, begins, "turnover" if gap <= 60 else "idle", 0, None))
+            rows.append(
+                common
+                | _span(begins, ends, "in_use", 1, exam["exam_key"])
+                | {"scanning_minutes": ends - begins - 4, "overlap_minutes": 0.0}
+            )
+            reached = ends
+        rows.append(common | _span(reached, 1080.0, "idle", 0, None))
+    return rows
+
+
+def _span(begins: float, ends: float, kind: str, exams: int, exam_key: int | None) -> dict[str, Any]:
+    cause = {"turnover": "turnover", "idle": "unfilled"}.get(kind)
+    return {
+        "start_minute": begins, "end_minute": ends, "minutes": ends - begins, "kind": kind, "cause": cause, "is_bookable": kind == "idle" and ends - begins >= 30, "exams": exams, "exam_key": exam_key,
+    }  # fmt: skip
+
+
+def _minute(at: datetime) -> float:
+    local = at.astimezone(ZONE)
+    return local.hour * 60 + local.minute + local.second / 60
 
 
 def _day(rng: random.Random, day: date, exams: int) -> list[dict[str, Any]]:
@@ -135,17 +207,20 @@ def _exam(rng: random.Random, day: date, index: int) -> dict[str, Any]:
     performed = state in {"final", "completed"}
     slow = 1.7 if modality == "CT" and day >= CHANGE else 1.0
     end = start + timedelta(minutes=minutes)
-    final = end + timedelta(minutes=READ[modality] * slow * rng.lognormvariate(0, 0.6))
-    if final > DATA_TO:
+    final: datetime | None = end + timedelta(minutes=READ[modality] * slow * rng.lognormvariate(0, 0.6))
+    if final is not None and final > DATA_TO:
         state, final = ("completed", None) if performed else (state, None)
-    times = {
+    times: dict[str, datetime | None] = {
         "ordered": start - timedelta(hours=rng.uniform(1, 80)),
         "scheduled_for": start - timedelta(minutes=rng.uniform(-10, 20)),
     }
     if performed:
         times |= {"arrived": start - timedelta(minutes=rng.uniform(5, 50)), "started": start, "ended": end}
     if state == "final":
-        times |= {"final": final, "charged": None if rng.random() < 0.04 else final + timedelta(days=1)}
+        times |= {
+            "final": final,
+            "charged": None if final is None or rng.random() < 0.04 else final + timedelta(days=1),
+        }
     exam_key = (day.toordinal() * 1000 + index) * 7919 - 2**40
     row: dict[str, Any] = {
         "exam_key": exam_key, "month": f"{day:%Y-%m}", "exam_id": f"X{day.toordinal() % 10000}{index:03d}", "site_key": SITES[site][0], "device_key": key if performed else 0,
@@ -154,7 +229,9 @@ def _exam(rng: random.Random, day: date, index: int) -> dict[str, Any]:
         "modality": modality, "patient_class": rng.choices(("ED", "IP", "OP"), weights=(3, 3, 5))[0], "priority": rng.choices(("stat", "urgent", "routine"), weights=(1, 2, 6))[0], "state": state, "is_performed": performed,
         "has_order": rng.random() > 0.02, "has_images": performed, "has_dose_report": performed and modality in {"CT", "MG"} and rng.random() > 0.05, "has_charge": bool(times.get("charged")), "worklist_used": performed or None,
         "match_rule": "accession", "study_uid": f"2.25.{abs(exam_key)}", "accession_pseudonym": f"a{abs(exam_key)}", "machine_started_at": start if performed else None, "machine_ended_at": end if performed else None,
-        "machine_minutes": minutes if performed else None, "room_minutes": minutes if performed else None, "local_start_minute": hour * 60 if performed else None, "series": 1 if performed else 0, "instances": 120 if performed else 0,
+        "match_confidence": "certain", "acquisition_key": exam_key, "sharers": 1, "moves": 0, "section": "body" if modality in {"CT", "MR"} else "general",
+        "slot_at": times["scheduled_for"], "slot_minutes": float(MINUTES[modality]) + 5, "room_started_at": start if performed else None, "room_ended_at": end + timedelta(minutes=4) if performed else None, "room_basis": "modelled" if performed else None,
+        "machine_minutes": minutes if performed else None, "series": 1 if performed else 0, "instances": 120 if performed else 0,
         "bytes": 60_000_000 if performed else 0, "age_years": rng.uniform(3, 92), "sex": rng.choice("FM"), "addenda": 0,
     }  # fmt: skip
     for name in MILESTONES:

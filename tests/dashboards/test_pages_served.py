@@ -16,12 +16,29 @@ from dashboards._shell.sections import SECTIONS, rendered
 from warehouse.filters import Filters
 from warehouse.scope import Scope
 
-SECTION_NAMES = (
-    "executive.headlines", "executive.changes", "executive.trend", "utilization.headlines", "utilization.devices", "utilization.hours", "utilization.volume", "utilization.evenings", "utilization.minutes",
-    "turnaround.headlines", "turnaround.median", "turnaround.tail", "turnaround.parts", "turnaround.distribution", "turnaround.unread", "turnaround.week", "turnaround.procedures", "dose.headlines", "dose.spread",
-    "dose.trend", "dose.moved", "dose.highest", "dose.event", "dose.event-peers", "dose.event-totals", "dose.event-figures", "exam.rows", "exam.life", "exam.facts", "exam.events", "exam.dose", "exam.series",
-    "data.freshness", "data.sources", "data.reasons", "data.runs", "data.rejects", "data.tables", "data.measures",
-)  # fmt: skip
+SECTIONS_OF = {
+    "executive": "headlines changes trend",
+    "utilization": "headlines devices gap trend funnel evenings booked access missed hours slots first causes worst turnover starts idle overlaps counts volume mix minutes day daily",
+    "turnaround": "headlines curves targets median tail parts week procedures now unread waiting next flow tabs-why stages change distribution clock intervals counted tabs-paths paths nights corrections readers",
+    "dose": "headlines spread trend moved highest event event-peers event-totals event-figures",
+    "exam": "rows life facts events dose series",
+    "data": "parts freshness sources reasons runs rejects tables measures",
+    "quality": "parts headlines joins rules days times doubts fields gaps exams",
+    "scanners": "parts clocks corrections worklist wrong doubtful moved",
+    "mapping": "parts queue other all history",
+    "calendar": "parts month entry entries",
+    "decisions": "parts exams merges history",
+}  # fmt: skip
+"""The sections of each page by its name, in the order of its tabs."""
+SECTION_NAMES = tuple(f"{page}.{name}" for page, names in SECTIONS_OF.items() for name in names.split())
+NEED_MORE = {
+    "utilization.access": "hours ahead of the data",
+    "utilization.overlaps": "two acquisitions in one room",
+    "turnaround.readers": "enough readers",
+    "quality.exams": "an issue in the address",
+    "scanners.clocks": "ends that the RIS states",
+}
+"""Sections that have something to draw only with more than the small star holds; their own tests give it."""
 
 
 @pytest.fixture
@@ -39,15 +56,16 @@ def test_the_pages_have_these_sections(app: Dash) -> None:
     assert set(SECTION_NAMES) == set(SECTIONS)
 
 
-@pytest.mark.parametrize("name", SECTION_NAMES)
+@pytest.mark.parametrize("name", [name for name in SECTION_NAMES if name not in NEED_MORE])
 def test_a_section_draws_with_data(app: Dash, reading: Reading, name: str) -> None:
     top = reading.star.text(
         "SELECT exam_key, event_key FROM fact_irradiation_event WHERE dlp_mgycm > 0 ORDER BY dlp_mgycm DESC LIMIT 1"
     ).row(0)
     full = replace(reading, extra={"exam": str(top[0]), "event": str(top[1])}, look=DARK)
-    drawn = SECTIONS[name].draw(full)
-    assert not isinstance(drawn, Empty), drawn
-    assert rendered(drawn, name, full) is not None
+    with app.server.test_request_context():  # what people decided is asked of the server
+        drawn = SECTIONS[name].draw(full)
+        assert not isinstance(drawn, Empty), drawn
+        assert rendered(drawn, name, full) is not None
     if isinstance(drawn, Card):
         assert drawn.table.frame.height > 0
         assert {column.name for column in drawn.table.columns} <= set(drawn.table.frame.columns)
@@ -60,7 +78,8 @@ def test_a_section_without_data_says_so(app: Dash, reading: Reading, name: str) 
         filters=Filters.from_query({"from": "1999-01-01", "to": "1999-02-01"}, reading.as_of),
         scope=Scope(sites=frozenset()),
     )
-    assert rendered(SECTIONS[name].draw(nothing), name, nothing) is not None
+    with app.server.test_request_context():
+        assert rendered(SECTIONS[name].draw(nothing), name, nothing) is not None
 
 
 def test_small_counts_are_withheld_in_every_table(app: Dash, reading: Reading) -> None:

@@ -1,0 +1,1 @@
+"""Local procedures and the standard ones that they are mapped to."""

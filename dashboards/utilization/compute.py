@@ -1,0 +1,86 @@
+"""Numbers of the utilization pages from rows alone: no query, no picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil, floor, sqrt
+
+SLOT_STEP = 5
+"""Slots are booked in steps of so many minutes."""
+LEAST_UNITS = 5
+"""Over-dispersion is estimated from at least so many units."""
+WINSORED = 0.1
+"""Share of the units at either end that do not stretch the estimate of over-dispersion."""
+LIMIT = 3.09
+"""Standard errors of 99.8 % limits."""
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """What units of one kind share: their common proportion, and how much more they vary than chance alone makes them."""
+
+    centre: float
+    """Percent."""
+    dispersion: float
+    """Variance over the binomial one, at least 1 (Spiegelhalter, Stat Med 2005;24:1185)."""
+
+    def limits(self, n: float, sigmas: float = LIMIT) -> tuple[float, float]:
+        """Percent between which a unit of n cases lies by chance."""
+        share = self.centre / 100
+        half = 100 * sigmas * sqrt(self.dispersion * share * (1 - share) / n)
+        return max(self.centre - half, 0.0), min(self.centre + half, 100.0)
+
+    def is_outside(self, value: float, n: float) -> bool:
+        """Whether a unit differs by more than chance (99.8 % limits)."""
+        low, high = self.limits(n)
+        return not low <= value <= high
+
+
+def funnel(values: Sequence[float], n: Sequence[float]) -> Funnel:
+    """The funnel of proportions in percent, each over its n cases; every n is above 0."""
+    centre = sum(value * size for value, size in zip(values, n, strict=True)) / sum(n)
+    share = centre / 100
+    if len(values) < LEAST_UNITS or not 0 < share < 1:
+        return Funnel(centre, 1.0)
+    z = sorted((value / 100 - share) / sqrt(share * (1 - share) / size) for value, size in zip(values, n, strict=True))
+    cut = floor(WINSORED * len(z))
+    held = [min(max(each, z[cut]), z[-1 - cut]) for each in z]
+    return Funnel(centre, max(1.0, sum(each * each for each in held) / len(held)))
+
+
+def openings(gaps: Sequence[tuple[datetime, float]], slot_minutes: float) -> list[datetime]:
+    """Begins of the slots that fit into free stretches, in order.
+
+    Args:
+        gaps: begin and minutes of each free stretch.
+        slot_minutes: length of a slot, above 0.
+    """
+    return sorted(
+        begins + timedelta(minutes=slot_minutes * place)
+        for begins, minutes in gaps
+        for place in range(int(minutes // slot_minutes))
+    )
+
+
+def third_next(gaps: Sequence[tuple[datetime, float]], slot_minutes: float, now: datetime) -> float | None:
+    """Days from now to the third slot that is free; None where fewer than three are."""
+    found = [begins for begins in openings(gaps, slot_minutes) if begins >= now]
+    return (found[2] - now).total_seconds() / 86400 if len(found) > 2 else None
+
+
+def proposed_slot(p90_minutes: float) -> float:
+    """The slot that nine of ten exams keep, in the steps in which slots are booked."""
+    return float(SLOT_STEP * max(ceil(p90_minutes / SLOT_STEP - 1e-9), 1))
+
+
+def freed_share(slot: float, proposed: float) -> float:
+    """How many more (or fewer) exams the same booked time holds with the proposed slot, in percent."""
+    return 100 * (slot / proposed - 1)
+
+
+def clock(minute: float) -> str:
+    """A minute of the day on the clock: `08:05`; the day's end is `24:00`."""
+    whole = int(minute)
+    return f"{whole // 60:02d}:{whole % 60:02d}"
