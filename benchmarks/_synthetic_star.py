@@ -26,7 +26,12 @@ def write_star(folder: Path, exams: int) -> None:
         written[name] = [_write(folder, name, f"{name}/part.parquet", frame)]
     for place, month in enumerate(_months()):
         made = _exams(place * (exams // MONTHS), exams // MONTHS, month)
-        facts = {"fact_exam": made, "fact_irradiation_event": _exposures(made), "fact_exam_dose": _doses(made)}
+        facts = {
+            "fact_exam": made,
+            "fact_device_span": _spans(made),
+            "fact_irradiation_event": _exposures(made),
+            "fact_exam_dose": _doses(made),
+        }
         for name, frame in facts.items():
             file = f"{name}/month={month:%Y-%m}/part.parquet"
             written.setdefault(name, []).append(_write(folder, name, file, frame))
@@ -73,12 +78,10 @@ def _dimensions() -> dict[str, pl.DataFrame]:
             modality=_modality(pl.col("device_key")),
             is_current=True,
         ),
-        "dim_procedure": pl.DataFrame({"procedure_key": range(1, PROCEDURES + 1)}),
+        "dim_procedure": pl.DataFrame({"procedure_key": range(1, PROCEDURES + 1)}).with_columns(
+            mapping_status=pl.lit("unmapped")
+        ),
         "dim_protocol": pl.DataFrame({"protocol_key": range(1, PROTOCOLS + 1)}),
-        "dim_staffed_hours": pl.DataFrame({"site_key": range(1, 5)})
-        .join(pl.DataFrame({"modality": MODALITIES}), how="cross")
-        .join(pl.DataFrame({"iso_weekday": range(1, 6)}), how="cross")
-        .with_columns(opens_minute=420, closes_minute=1140),
     }
 
 
@@ -142,14 +145,41 @@ def _exams(first: int, count: int, month: date) -> pl.DataFrame:
         machine_started_at=pl.col("started_at"),
         machine_ended_at=pl.col("ended_at"),
         machine_minutes=pl.col("minutes"),
-        room_minutes=pl.col("minutes"),
-        occupied_minutes=pl.col("minutes"),
-        local_start_minute=pl.col("started_at").dt.hour().cast(pl.Int32) * 60,
+        match_confidence=pl.lit("certain"),
+        room_started_at=pl.col("started_at"),
+        room_ended_at=pl.col("ended_at"),
+        room_basis=pl.lit("modelled"),
+        acquisition_key=pl.col("exam_key"),
+        sharers=pl.lit(1),
+        moves=pl.lit(0),
         series=pl.lit(3),
         instances=pl.lit(120),
         bytes=pl.lit(60_000_000),
         addenda=pl.lit(0),
     )
+
+
+def _spans(exams: pl.DataFrame) -> pl.DataFrame:
+    """One stretch in use for each exam, as if none overlapped."""
+    minute = pl.col("started_at").dt.hour().cast(pl.Float64) * 60 + pl.col("started_at").dt.minute()
+    return exams.select(
+        pl.format("D{}", "device_key").alias("device_id"),
+        "device_key",
+        "site_key",
+        "modality",
+        "date_key",
+        "local_day",
+        minute.alias("start_minute"),
+        (minute + pl.col("minutes")).alias("end_minute"),
+        pl.col("minutes").cast(pl.Float64),
+        pl.lit("in_use").alias("kind"),
+        pl.lit(value=True).alias("is_staffed"),
+        pl.lit("configuration").alias("staffed_basis"),
+        pl.col("minutes").cast(pl.Float64).alias("scanning_minutes"),
+        pl.lit(0.0).alias("overlap_minutes"),
+        pl.lit(1).alias("exams"),
+        "exam_key",
+    ).unique(["device_id", "local_day", "start_minute"], keep="first", maintain_order=True)
 
 
 _SHARED = ("exam_key", "site_key", "device_key", "protocol_key", "started_at")
