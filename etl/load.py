@@ -17,11 +17,12 @@ import polars as pl
 from etl.faults import fault
 from etl.inputs import FileTask, walk
 from etl.lake.fold import KEYS, fold_series
-from etl.lake.store import REJECT, Lake
+from etl.lake.store import RECEIPT, REJECT, Lake
 from etl.progress import Progress
-from etl.reading import Collector, Line, Reading, offers
+from etl.reading import Collector, Line, Reading, many_objects, offers
 from etl.sources.contract import Context, Offered, Verdict, digest_of
 from etl.star.build import StarBuilder
+from etl.star.decided import Decided
 from etl.star.index import LakeIndex
 from etl.version import code_version
 from etl.workers import WorkerPool
@@ -76,8 +77,22 @@ class Outcome:
 class Loader:
     """Loads into one data directory."""
 
-    def __init__(self, home: DataHome, settings: Settings, say: Say = lambda _: None) -> None:
-        self._home, self._settings, self._say = home, settings, say
+    def __init__(
+        self,
+        home: DataHome,
+        settings: Settings,
+        say: Say = lambda _: None,
+        renamed: tuple[str, str] | None = None,
+    ) -> None:
+        """A loader.
+
+        Args:
+            home: the data directory.
+            settings: all settings.
+            say: takes a line of progress.
+            renamed: start of file names, and what the lake has in its place: a spool's path and `name:`.
+        """
+        self._home, self._settings, self._say, self._renamed = home, settings, say, renamed
         self.lake = Lake(home.lake)
         self._vault = Vault(home.vault_file, home.derived("vault"))
         self._quarantine = Quarantine(home.quarantine, home.derived("quarantine"))
@@ -114,10 +129,13 @@ class Loader:
                 "code_version": code_version(),
             }
             self.lake.ledger.record_run(record)
-            self._land(readings(context), index, outcome)
+            with many_objects():
+                self._land(readings(context), index, outcome)
             record |= {"finished_at": datetime.now(UTC).isoformat(), "seconds": round(time.monotonic() - began, 3)}
             self.lake.ledger.record_run(record)
-            publication = StarBuilder(self.lake, index, self._home.star, self._settings, self._say).publish()
+            publication = StarBuilder(
+                self.lake, index, self._home.star, self._settings, self._say, Decided.of(self._home)
+            ).publish()
             outcome.publication = publication.id if publication else None
         finally:
             index.close()
@@ -156,6 +174,10 @@ class Loader:
         self._vault.remember(identity for reading in readings for identity in reading.identities)
         self._keep_rejects(line for line, verdict in stored if verdict == "rejected")
         frames |= _receipts(stored, outcome.run_id)
+        if self._renamed is not None:
+            start, name = self._renamed
+            renaming = pl.col("file").str.replace(start, name, literal=True)
+            frames = {table: frame.with_columns(renaming) for table, frame in frames.items()}
         by_source = {source: dict(counter) for source, counter in counts.items()}
         self.lake.append(outcome.run_id, self.lake.ledger.count() + 1, frames, by_source)
         index.catch_up()
@@ -289,38 +311,30 @@ def once_an_exposure(events: pl.DataFrame) -> pl.DataFrame:
 
 def _receipts(stored: list[tuple[Line, str]], run_id: str) -> dict[str, pl.DataFrame]:
     """Rows of `receipt` and `reject` for inputs seen for the first time."""
-    now = datetime.now(UTC)
-    month = f"{now:%Y-%m}"
-
-    def common(line: Line, verdict: str) -> dict[str, Any]:
-        return {
-            "digest": line.digest,
-            "source": line.source,
-            "verdict": verdict,
-            "file": line.file,
-            "position": line.position,
-            "run_id": run_id,
-            "batch_id": "",
-            "received_at": now,
-            "month": month,
-        }
-
-    received = [common(line, verdict) for line, verdict in stored if verdict == "accepted"]
+    accepted = [line for line, verdict in stored if verdict == "accepted"]
     refused = [
-        {
-            **common(line, verdict),
-            "field": line.reject.field,
-            "value": line.reject.value,
-            "reason": line.reject.reason,
-            "message": line.reject.message,
-            "remedy": line.reject.remedy,
-        }
-        for line, verdict in stored
-        if verdict in {"rejected", "not_applicable"} and line.reject is not None
+        line for line, verdict in stored if verdict in {"rejected", "not_applicable"} and line.reject is not None
     ]
-    receipt_schema = {
-        name: kind
-        for name, kind in REJECT.items()
-        if name in {"digest", "source", "verdict", "file", "position", "run_id", "batch_id", "received_at", "month"}
+    reasons = pl.DataFrame(
+        [pl.Series(name, [getattr(line.reject, name) for line in refused], dtype=pl.Utf8) for name in _REASON]
+    )
+    return {
+        "receipt": _common(accepted, run_id),
+        "reject": pl.concat([_common(refused, run_id), reasons], how="horizontal").select(list(REJECT)),
     }
-    return {"receipt": pl.DataFrame(received, schema=receipt_schema), "reject": pl.DataFrame(refused, schema=REJECT)}
+
+
+_REASON = ("field", "value", "reason", "message", "remedy")
+
+
+def _common(lines: list[Line], run_id: str) -> pl.DataFrame:
+    """What `receipt` and `reject` say of inputs alike."""
+    now = datetime.now(UTC)
+    stated = ("digest", "source", "verdict", "file", "position")
+    columns = [pl.Series(name, [getattr(line, name) for line in lines], dtype=pl.Utf8) for name in stated]
+    return pl.DataFrame(columns).with_columns(
+        pl.lit(run_id).alias("run_id"),
+        pl.lit("").alias("batch_id"),
+        pl.lit(now).cast(RECEIPT["received_at"]).alias("received_at"),
+        pl.lit(f"{now:%Y-%m}").alias("month"),
+    )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -25,8 +30,7 @@ _UNKNOWN = (
 )
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One offered input, without its rows."""
 
     source: str
@@ -49,12 +53,32 @@ class Reading:
     files: int = 0
 
 
+@dataclass
+class _Table:
+    """Rows of one landing table, and beside each what the loader knows of it."""
+
+    rows: list[Row] = field(default_factory=list)
+    position: list[str] = field(default_factory=list)
+    digest: list[str] = field(default_factory=list)
+    input_digest: list[str] = field(default_factory=list)
+    file: list[str] = field(default_factory=list)
+
+    def frame(self, name: str, received_at: datetime) -> pl.DataFrame:
+        """All of it as a frame of the landing table's types."""
+        known = (pl.Series(one, getattr(self, one), dtype=pl.Utf8) for one in _KNOWN)
+        received = pl.lit(received_at).cast(polars_schema(name)["received_at"]).alias("received_at")
+        return frame_of(name, self.rows).with_columns(*known, received)
+
+
+_KNOWN = ("position", "digest", "input_digest", "file")
+
+
 class Collector:
     """Gathers what readers offer into frames."""
 
     def __init__(self, received_at: datetime) -> None:
         self._received_at = received_at
-        self._rows: dict[str, list[Row]] = defaultdict(list)
+        self._tables: dict[str, _Table] = defaultdict(_Table)
         self._reading = Reading()
 
     def __len__(self) -> int:
@@ -62,44 +86,47 @@ class Collector:
 
     def add(self, offered: Offered, file: str) -> None:
         """Takes one input in."""
+        position, digest = offered.position, offered.digest
         self._reading.lines.append(
-            Line(
-                offered.source,
-                offered.verdict.value,
-                offered.digest,
-                file,
-                offered.position,
-                offered.reject,
-                offered.payload,
-            )
+            Line(offered.source, offered.verdict.value, digest, file, position, offered.reject, offered.payload)
         )
         if offered.verdict is not Verdict.ACCEPTED:
             return
         self._reading.identities.extend(offered.identities)
-        for table, rows in offered.rows.items():
+        for name, rows in offered.rows.items():
+            table = self._tables[name]
             for row in rows:
-                position = row.get("position") or offered.position
+                own = row.get("position") or position
+                table.rows.append(row)
+                table.position.append(own)
                 # Where the input stands in its file is no part of what it states: the same message twice is one.
-                inside = position.removeprefix(offered.position)
-                self._rows[table].append(
-                    {
-                        **row,
-                        "position": position,
-                        "digest": digest_of(table, offered.digest, inside)[:32],
-                        "input_digest": offered.digest,
-                        "file": file,
-                        "received_at": self._received_at,
-                    }
-                )
+                table.digest.append(_row_digest(name, digest, own.removeprefix(position)))
+                table.input_digest.append(digest)
+                table.file.append(file)
 
     def finish(self, files: int) -> Reading:
         """What was gathered since the start or the last call."""
         reading, self._reading = self._reading, Reading()
         reading.files = files
-        reading.frames = {table: frame_of(table, rows) for table, rows in self._rows.items() if rows}
+        reading.frames = {
+            name: table.frame(name, self._received_at) for name, table in self._tables.items() if table.rows
+        }
         reading.identities = list(set(reading.identities))
-        self._rows.clear()
+        self._tables.clear()
         return reading
+
+
+def _row_digest(table: str, digest: str, inside: str) -> str:
+    """The first 32 digits of `digest_of(table, digest, inside)`; most rows share all parts but the digest."""
+    return sha256(
+        _with_length(table) + len(digest).to_bytes(8, "big") + digest.encode() + _with_length(inside)
+    ).hexdigest()[:32]
+
+
+@lru_cache(maxsize=4096)
+def _with_length(part: str) -> bytes:
+    data = part.encode()
+    return len(data).to_bytes(8, "big") + data
 
 
 def frame_of(table: str, rows: list[Row]) -> pl.DataFrame:
@@ -109,40 +136,66 @@ def frame_of(table: str, rows: list[Row]) -> pl.DataFrame:
         ValueError: a row has a column that the table lacks.
     """
     schema = polars_schema(table)
-    given = {name for row in rows for name in row}
-    if unknown := given - set(schema):
+    given = _columns(rows)
+    if unknown := given.keys() - schema.keys():
         raise ValueError(f"landing table {table} has no column {min(unknown)!r}")
-    frame = pl.DataFrame([_column(name, [row.get(name) for row in rows], schema[name]) for name in given])
+    frame = pl.DataFrame([_column(name, values, schema[name]) for name, values in given.items()])
     return frame.select(
         pl.col(name) if name in given else pl.lit(None, kind).alias(name) for name, kind in schema.items()
     )
 
 
-def _column(name: str, values: list[Any], kind: pl.DataType | type[pl.DataType]) -> pl.Series:
-    """A column of one type. Lists of structs are laid out flat and grouped: one by one they cost five times as much."""
-    if not (isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct)):
+def _columns(rows: list[Row]) -> dict[str, Sequence[Any]]:
+    """The values of each column. Rows of one kind have the same columns in one order, and are turned as a whole."""
+    names = list(rows[0]) if rows else []
+    if all(list(row) == names for row in rows):
+        return dict(zip(names, zip(*[row.values() for row in rows], strict=True), strict=True))
+    given = {name: None for row in rows for name in row}
+    return {name: [row.get(name) for row in rows] for name in given}
+
+
+def _column(name: str, values: Sequence[Any], kind: pl.DataType | type[pl.DataType]) -> pl.Series:
+    """A column of one type. Lists are laid out flat and grouped: one by one they cost five times as much."""
+    if not isinstance(kind, pl.List) or not (isinstance(kind.inner, pl.Struct) or kind.inner == pl.Utf8):
         return pl.Series(name, values, dtype=kind, strict=True)
-    fields = {field.name: field.dtype for field in kind.inner.fields}
-    flat = [(row, item) for row, items in enumerate(values) for item in items or ()]
-    structs = pl.DataFrame(
-        {"": [row for row, _ in flat], **{field: [item.get(field) for _, item in flat] for field in fields}},
-        schema={"": pl.Int64, **fields},
+    places = [row for row, items in enumerate(values) for _ in items or ()]
+    flat = [item for items in values for item in items or ()]
+    if not flat and None not in values:
+        return pl.Series(name, [[]], dtype=kind).new_from_index(0, len(values))
+    if isinstance(kind.inner, pl.Struct):
+        fields = {field.name: field.dtype for field in kind.inner.fields}
+        columns = [pl.Series(field, [item.get(field) for item in flat], dtype=of) for field, of in fields.items()]
+        inner = pl.DataFrame(columns).to_struct(name)
+    else:
+        inner = pl.Series(name, flat, dtype=pl.Utf8)
+    items = pl.DataFrame([pl.Series("row", places, dtype=pl.Int64), inner])
+    given = pl.Series("given", [value is not None for value in values], dtype=pl.Boolean)
+    return (
+        pl.DataFrame([pl.int_range(len(values), dtype=pl.Int64, eager=True).alias("row"), given])
+        .join(items.group_by("row", maintain_order=True).agg(name), on="row", how="left", maintain_order="left")
+        .select(pl.when("given").then(pl.col(name).fill_null([])).cast(kind).alias(name))[name]
     )
-    grouped = structs.group_by("", maintain_order=True).agg(pl.struct(list(fields)).alias(name))
-    rows = pl.DataFrame(
-        {"": range(len(values)), "given": [value is not None for value in values]}, {"": pl.Int64, "given": pl.Boolean}
-    )
-    joined = rows.join(grouped, on="", how="left", maintain_order="left")
-    return joined.select(pl.when("given").then(pl.col(name).fill_null([])).cast(kind).alias(name))[name]
+
+
+@contextmanager
+def many_objects() -> Iterator[None]:
+    """While objects without cycles are made by the thousand: to look for cycles as often as usual costs a fifth."""
+    usual = gc.get_threshold()
+    gc.set_threshold(200_000, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def read_files(tasks: list[FileTask], context: Context) -> Reading:
     """Everything that some files give; what cannot be read becomes a reject, never an error."""
     collector = Collector(context.now)
-    for task in tasks:
-        for offered, file in offers(task, context):
-            collector.add(offered, file)
-    return collector.finish(len(tasks))
+    with many_objects():
+        for task in tasks:
+            for offered, file in offers(task, context):
+                collector.add(offered, file)
+        return collector.finish(len(tasks))
 
 
 def offers(task: FileTask, context: Context) -> Any:

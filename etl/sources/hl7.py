@@ -10,9 +10,9 @@ from etl.sources.contract import Context, Input, Offered, Reject, Row, Verdict, 
 from etl.sources.hl7_appointments import appointment_rows
 from etl.sources.hl7_charges import charge_rows
 from etl.sources.hl7_charset import BadEncodingError, decoded
-from etl.sources.hl7_context import MessageContext, Sites
+from etl.sources.hl7_context import Feed, MessageContext
 from etl.sources.hl7_documents import document_rows
-from etl.sources.hl7_framing import Frame, frames
+from etl.sources.hl7_framing import frames
 from etl.sources.hl7_message import Message, RefusedMessageError, refused, unused
 from etl.sources.hl7_orders import order_rows
 from etl.sources.hl7_patients import patient_rows
@@ -24,6 +24,7 @@ HANDLERS: dict[str, Callable[[MessageContext], dict[str, list[Row]]]] = {
     "ORM": order_rows,
     "OMG": order_rows,
     "OMI": order_rows,
+    "OMP": order_rows,
     "ORU": order_rows,
     "SIU": appointment_rows,
     "DFT": charge_rows,
@@ -88,6 +89,15 @@ class Hl7Reader:
     name = "hl7"
     order = 40
 
+    def __init__(self) -> None:
+        self._feed: tuple[Context, Feed] | None = None
+
+    def _feed_of(self, context: Context) -> Feed:
+        """The feed of a context: files of one message each remember what the others said."""
+        if self._feed is None or self._feed[0] is not context:
+            self._feed = context, Feed(context)
+        return self._feed[1]
+
     def claims(self, head: bytes, name: str, settings: Settings) -> bool:  # noqa: ARG002
         """Whether a message, a batch or a segment starts the text, in any framing, or the file's name says so."""
         utf16 = utf16_of(head)
@@ -107,18 +117,18 @@ class Hl7Reader:
             if source.head(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
                 yield _xml(source)
                 return
-            sites, batch, number, strays = Sites(context.settings), _Batch(), 0, b""
+            feed, batch, number, strays = self._feed_of(context), _Batch(), 0, b""
             for frame in frames(stream, context.settings.limits.max_message_mb << 20):
-                lines, envelope = _lines(frame)
+                data, envelope = _lines(frame.data)
                 batch.messages += frame.problem != "no-msh"
-                flags = batch.closed(envelope)
+                flags = batch.closed(envelope) if envelope else []
                 if frame.junk:
                     flags.append("MSH: text after the MLLP end block was left out")
-                if frame.problem == "no-msh" and not any(_SEGMENT_LINE.match(line) for line in lines):
-                    strays = b"\r".join(lines)
-                elif lines:
+                if frame.problem == "no-msh" and not any(map(_SEGMENT_LINE.match, data.split(b"\r"))):
+                    strays = data
+                elif data:
                     number += 1
-                    yield _offered(frame, lines, flags, f"message {number}", stream.encoding, context, sites)
+                    yield _offered(frame.problem, data, flags, f"message {number}", stream.encoding, feed)
         if number == 0 and strays:
             yield rejected("hl7", sha256(strays).hexdigest(), _FRAMING["no-msh"])
         elif number == 0:
@@ -141,47 +151,35 @@ def _xml(source: Input) -> Offered:
     return rejected("hl7", hasher.hexdigest(), reject)
 
 
-def _lines(frame: Frame) -> tuple[list[bytes], list[bytes]]:
-    """The lines of the message and of the batch envelope around it."""
-    lines = [line for line in frame.data.replace(b"\n", b"\r").split(b"\r") if line and not line.isspace()]
+def _lines(data: bytes) -> tuple[bytes, list[bytes]]:
+    """The message without blank lines, its lines ended by CR, and the lines of the batch envelope around it."""
+    lines = [line for line in data.replace(b"\n", b"\r").split(b"\r") if line and not line.isspace()]
     envelope = [line for line in lines if line[:3] in _ENVELOPES]
     if envelope:
         lines = [line for line in lines if line[:3] not in _ENVELOPES]
-    return lines, envelope
+    return b"\r".join(lines), envelope
 
 
-def _offered(
-    frame: Frame,
-    lines: list[bytes],
-    flags: list[str],
-    position: str,
-    encoding: str | None,
-    context: Context,
-    sites: Sites,
-) -> Offered:
-    data = b"\r".join(lines)
+def _offered(problem: str, data: bytes, flags: list[str], position: str, encoding: str | None, feed: Feed) -> Offered:
     digest = sha256(data).hexdigest()
-    if frame.problem:
-        return rejected("hl7", digest, _FRAMING[frame.problem], position=position, payload=data)
+    if problem:
+        return rejected("hl7", digest, _FRAMING[problem], position=position, payload=data)
     try:
         text, doubt = decoded(data, encoding)
         message = Message(text)
         message.flags += [*flags, *([doubt] if doubt else [])]
-        shared = MessageContext(message, position, context, sites)
+        shared = MessageContext(message, position, feed)
         rows = _rows(shared)
     except BadEncodingError as error:
         return rejected("hl7", digest, error.reject, position=position, payload=data)
     except RefusedMessageError as error:
         payload = data if error.verdict is Verdict.REJECTED else None
         return Offered("hl7", error.verdict, digest, position, reject=error.reject, payload=payload)
-    return Offered(
-        "hl7", Verdict.ACCEPTED, digest, position, shared.source_name, rows, identities=shared.identities.seen
-    )
+    return Offered("hl7", Verdict.ACCEPTED, digest, position, shared.source_name, rows, identities=shared.identities)
 
 
 def _rows(context: MessageContext) -> dict[str, list[Row]]:
-    message = context.message
-    code = message.header.text(9)
+    code = context.type
     if not code:
         raise refused(
             "no-message-type",
@@ -189,7 +187,7 @@ def _rows(context: MessageContext) -> dict[str, list[Row]]:
             "Have the sender fill MSH-9.",
             "MSH-9",
         )
-    if message.header.text(11) not in context.settings.hl7.processing_ids:
+    if context.message.header.text(11) not in context.feed.processing_ids:
         raise unused("not-production", "MSH-11 says that the message is no production message.")
     handler = HANDLERS.get(code)
     if handler is None:

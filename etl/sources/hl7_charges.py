@@ -1,6 +1,8 @@
 """Charges (DFT^P03, DFT^P11, BAR with FT1) to one `workflow` row a transaction.
 
-HL7 v2.8.2 chapter 6; table 0017: CG charge, CD debit, CR credit (the reversal), PY payment, AJ adjustment.
+HL7 v2.8.2 chapter 6; table 0017: CG charge, CD credit (senders also write CR) which reverses one, PY payment, AJ
+adjustment, CO co-payment. The amount of a reversal is written without a sign, whatever its sender does, and that of a
+charge of a negative quantity with one: the kind and the amount together never reverse twice.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from decimal import Decimal
 from etl.sources.contract import Row
 from etl.sources.hl7_context import MessageContext
 from etl.sources.hl7_message import Segment, refused, unused
-from etl.sources.hl7_orders import OrderGroup, accession_of, order_groups
+from etl.sources.hl7_orders import OrderGroup, order_groups, order_keys, procedure_columns
 
-CHARGES = frozenset(("", "CG", "CD", "CR"))
+REVERSALS = frozenset(("CD", "CR"))
+CHARGES = frozenset(("", "CG")) | REVERSALS
 _AMOUNT = re.compile(r"[+-]?\d{1,14}(?:\.\d{1,4})?")
 
 
@@ -30,7 +33,7 @@ def charge_rows(context: MessageContext) -> dict[str, list[Row]]:
         if segment.text(6).upper() in CHARGES:
             rows.append(_row(context, shared, segment, order, len(rows) + 1))
     if not rows:
-        raise unused("no-charge", f"{context.message.kind} has no FT1 with a charge (CG, CD or CR).")
+        raise unused("no-charge", f"{context.kind} has no FT1 with a charge (CG, CD or CR).")
     if not any(row[key] for row in rows for key in ("patient", "visit", "placer", "filler")):
         raise refused(
             "no-patient-id",
@@ -55,21 +58,18 @@ def _row(context: MessageContext, shared: Row, segment: Segment, order: OrderGro
     field, moment = "FT1-5", context.clock.moment("FT1-5", segment.text(5))
     if moment is None:
         field, moment = "FT1-4", context.clock.moment("FT1-4", segment.text(4))
-    filler = segment.text(23) or order.text("ORC", 3) or order.text("OBR", 3)
-    accession = accession_of(context, order) or filler
+    keys = order_keys(context, order, filler=segment.text(23))
+    coded, place = (segment, 25) if segment.raw(25) else (order.request, 4)
     return {
         **context.row(number, context.sent_at),
         **shared,
-        "placer": context.pseudonym_of_order(order.text("ORC", 2) or order.text("OBR", 2)),
-        "filler": context.pseudonym_of_order(filler),
-        "accession": context.pseudonym_of_order(accession),
-        "order_control": order.text("ORC", 1) or None,
-        "order_status": order.text("ORC", 5) or None,
+        **keys,
+        "accession": keys["accession"] or keys["filler"],
+        "order_control": order.order.text(1) or None,
+        "order_status": order.order.text(5) or None,
         "department": segment.text(13, 2) or segment.text(13) or shared["department"],
         "payer": segment.text(14, 2) or segment.text(14) or shared["payer"],
-        "procedure_code": segment.text(25) or order.text("OBR", 4) or None,
-        "procedure_text": segment.text(25, 2) or order.text("OBR", 4, 2) or None,
-        "procedure_scheme": segment.text(25, 3) or order.text("OBR", 4, 3) or None,
+        **procedure_columns(coded, place),
         "referrer": context.person(segment, 21),
         "charge_code": segment.text(7) or None,
         "charge_kind": segment.text(6).upper() or None,
@@ -80,11 +80,17 @@ def _row(context: MessageContext, shared: Row, segment: Segment, order: OrderGro
 
 def _amount(context: MessageContext, segment: Segment) -> Decimal | None:
     """FT1-11, the extended amount; else unit amount FT1-12 times quantity FT1-10 (one where unstated)."""
-    if segment.text(11):
-        return _number(context, "FT1-11", segment.text(11))
-    unit = _number(context, "FT1-12", segment.text(12))
     quantity = _number(context, "FT1-10", segment.text(10) or "1")
-    return unit * quantity if unit is not None and quantity is not None else None
+    if segment.text(11):
+        amount = _number(context, "FT1-11", segment.text(11))
+    else:
+        unit = _number(context, "FT1-12", segment.text(12))
+        amount = None if unit is None or quantity is None else unit * abs(quantity)
+    if amount is None:
+        return None
+    if segment.text(6).upper() in REVERSALS:
+        return abs(amount)
+    return -abs(amount) if quantity is not None and quantity < 0 else amount
 
 
 def _number(context: MessageContext, field: str, text: str) -> Decimal | None:

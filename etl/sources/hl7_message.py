@@ -6,6 +6,7 @@ Encoding rules: HL7 v2.8.2 chapter 2, sections 2.5 (delimiters), 2.7 (escapes), 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from etl.sources.contract import Reject, Verdict, shown
@@ -35,7 +36,7 @@ _BARE_NAMES = frozenset(
         "TXA",
     )
 )
-"""Segments that are recognised without a field, or in lower case."""
+"""Segments that are recognised without a field, in lower case, and without asking whether the name is one."""
 
 
 class RefusedMessageError(Exception):
@@ -77,6 +78,19 @@ class Segment:
         self.delimiters = delimiters
         self._line = line
         self._fields: list[str] | None = None
+
+    def __bool__(self) -> bool:
+        """Whether the message has the segment; see `ABSENT`."""
+        return bool(self.name)
+
+    @property
+    def line(self) -> str:
+        """The segment as written."""
+        return self._line
+
+    def join(self, line: str) -> None:
+        """Takes in a line that is no segment: the line break stood in the segment's text."""
+        self._line = f"{self._line}\n{line}"
 
     def _split(self) -> list[str]:
         fields = self._line.split(self.delimiters.field)
@@ -126,6 +140,10 @@ class Segment:
     def is_null(self, field: int) -> bool:
         """Whether the sender deletes the field's value."""
         return self.raw(field).strip() == NULL
+
+
+ABSENT = Segment("", "", Delimiters("|", "^", "~", "\\", "&"))
+"""The segment that a message does not have: every field of it is empty, and it is false."""
 
 
 def _nth(value: str, sign: str, place: int) -> str:
@@ -181,7 +199,11 @@ def delimiters_of(header: str) -> Delimiters:
         RefusedMessageError: one is missing, used twice, or a letter or digit, so that fields would be cut wrongly.
     """
     field = header[3:4]
-    signs = header[4:].split(field, 1)[0] if field else ""
+    return _delimiters(field, header[4:].split(field, 1)[0] if field else "")
+
+
+@lru_cache(maxsize=256)
+def _delimiters(field: str, signs: str) -> Delimiters:
     usable = all(sign.isprintable() and not sign.isalnum() and not sign.isspace() for sign in field + signs)
     if not signs or len(signs) > 5 or not usable or len(set(field + signs)) != len(signs) + 1:
         raise refused(
@@ -199,42 +221,40 @@ class Message:
     """One message: its segments in order, and doubts found while splitting."""
 
     def __init__(self, text: str) -> None:
-        lines = [
-            line for line in text.replace("\r\n", "\r").replace("\n", "\r").split("\r") if line and not line.isspace()
-        ]
+        if "\n" in text:
+            text = text.replace("\r\n", "\r").replace("\n", "\r")
+        lines = text.split("\r")
         self.delimiters = delimiters_of(lines[0])
         self.flags: list[str] = []
         self.segments: list[Segment] = []
+        self._first: dict[str, Segment] = {}
         self._split(lines)
         self.header = self.segments[0]
 
     def _split(self, lines: list[str]) -> None:
-        sign, delimiters = self.delimiters.field, self.delimiters
-        named: list[tuple[str, str]] = []
-        joined: dict[str, None] = {}
+        sign, delimiters, segments, first = self.delimiters.field, self.delimiters, self.segments, self._first
         for line in lines:
             name = line[:3]
-            if line[3:4] == sign and _NAME.fullmatch(name):
-                named.append((name, line))
-            elif name.strip().upper() in _BARE_NAMES and line[3:4] in (sign, ""):
-                named.append((name.upper(), line))
-            elif named:
-                previous, text = named[-1]
-                named[-1] = previous, f"{text}\n{line}"
-                joined.setdefault(f"{previous}: a line that is no segment was joined to it")
-        self.flags = list(joined)
-        self.segments = [Segment(name, line, delimiters) for name, line in named]
+            if line[3:4] != sign or not (name in _BARE_NAMES or _NAME.fullmatch(name)):
+                if not line or line.isspace():
+                    continue
+                if name.strip().upper() not in _BARE_NAMES or line[3:4] not in (sign, ""):
+                    if segments:
+                        self._join(line)
+                    continue
+                name = name.upper()
+            segment = Segment(name, line, delimiters)
+            segments.append(segment)
+            if name not in first:
+                first[name] = segment
 
-    def first(self, name: str) -> Segment | None:
-        """The first segment of the name."""
-        return next((segment for segment in self.segments if segment.name == name), None)
+    def _join(self, line: str) -> None:
+        previous = self.segments[-1]
+        previous.join(line)
+        flag = f"{previous.name}: a line that is no segment was joined to it"
+        if flag not in self.flags:
+            self.flags.append(flag)
 
-    def all(self, name: str) -> list[Segment]:
-        """All segments of the name, in order."""
-        return [segment for segment in self.segments if segment.name == name]
-
-    @property
-    def kind(self) -> str:
-        """Message type and trigger as `ORU^R01`; empty where MSH-9 is."""
-        code, trigger = self.header.text(9), self.header.text(9, 2)
-        return f"{code}^{trigger}" if trigger else code
+    def first(self, name: str) -> Segment:
+        """The first segment of the name; `ABSENT` without one."""
+        return self._first.get(name, ABSENT)

@@ -1,84 +1,110 @@
-"""Order and result messages (ORM^O01, OMG^O19, OMI^O23, ORU^R01) to one `workflow` row an order group.
+"""Order and result messages (ORM^O01, OMG^O19, OMI^O23, OMP^O09, ORU^R01) to one `workflow` row an order group.
 
-Which field gives which time: HL7 v2.8.2 chapters 4 (ORC, OBR, TQ1, IPC) and 7 (OBR in results), tables 0119 (order
+Which field gives which time: HL7 v2.8.2 chapters 4 (ORC, OBR, TQ1, IPC, RXO) and 7 (OBR in results), tables 0119 (order
 control), 0038 (order status) and 0123 (result status); IHE RAD TF-2 RAD-4 and RAD-28.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import NamedTuple
 
 from etl.sources.clock import Moment
 from etl.sources.contract import Row
 from etl.sources.hl7_context import MessageContext
-from etl.sources.hl7_message import Segment, refused, unescaped, unused
+from etl.sources.hl7_message import ABSENT, Segment, refused, unescaped, unused
 from etl.sources.hl7_patients import NO_PATIENT, patient_rows
 
 CANCELS = frozenset(("OC", "CR"))
 REFUSALS = frozenset(("UC", "UD"))
 DISCONTINUES = frozenset(("DC", "OD", "DR"))
+STEPS = {"IP": "exam_started", "CM": "exam_completed"}
+"""ORC-5 that tells of a step; what a hospital adds of its own stands in `hl7.statuses`."""
 RESULT_STATUSES = frozenset("OISARPFCXYZN")
 """HL7 table 0123, v2.8.2; another value is flagged and moves nothing."""
-REPORTS = {"F": "report_final", "C": "report_corrected", "A": "report_addendum", "X": "order_cancelled"}
-"""A: some, but not all results; systems use it for the addendum. X: no results, order cancelled."""
+REPORTS = {
+    "F": "report_final",
+    "C": "report_corrected",
+    "A": "report_addendum",
+    "R": "report_dictated",
+    "X": "order_cancelled",
+}
+"""OBR-25. A: some, but not all results; systems use it for the addendum. R: stored, not verified. X: no results, order
+cancelled. Y and Z (no order, no record) answer queries and move nothing."""
+WITHDRAWN = frozenset("DW")
+"""OBX-11 of lines that hold no longer: deleted; wrong, as when sent for the wrong patient."""
+STATED_BY_LINES = frozenset("CFP")
+CORRECTED = frozenset("CDW")
+"""OBX-11 of lines that differ from what was sent before."""
 MODALITIES = frozenset(
     ("BMD", "CR", "CT", "DR", "DX", "ES", "IO", "MG", "MR", "NM", "OP", "PT", "PX", "RF", "RG", "US", "XA", "XC")
 )
 """Values of OBR-24 that are a modality (defined terms of DICOM (0008,0060)) and not only a department."""
-FINE = frozenset(("us", "s", "min"))
-"""Precisions that may time the start of an exam: a date alone must not become midnight."""
+PUBLIC_SCHEMES = frozenset(
+    ("LN", "LOINC", "RADLEX", "RID", "RPID", "SCT", "SNM", "SRT", "C4", "CPT", "CPT4", "HCPCS", "HPC", "OPS", "CCAM")
+)
+"""Coding schemes of table 0396, and as senders write them, that mean the same everywhere."""
 
-_PLACE = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?")
 
-
-@dataclass
+@dataclass(slots=True)
 class OrderGroup:
     """The segments of one order; those that follow ORC and its OBRs as a whole (IPC, ZDS) are shared by them."""
 
-    order: Segment | None = None
-    request: Segment | None = None
+    order: Segment = ABSENT
+    request: Segment = ABSENT
     shared: dict[str, list[Segment]] = field(default_factory=dict)
-    timing: Segment | None = None
+    timing: Segment = ABSENT
     results: list[Segment] = field(default_factory=list)
     place: int = 0
     """Which OBR of its ORC, from 0."""
 
-    def segment(self, name: str) -> Segment | None:
+    def segment(self, name: str) -> Segment:
         """The group's segment of the name; of several IPC the one in the OBR's place."""
         if name == "OBR":
             return self.request
         if name == "ORC":
             return self.order
         shared = self.shared.get(name)
-        return (shared[self.place] if self.place < len(shared) else shared[0]) if shared else None
+        return (shared[self.place] if self.place < len(shared) else shared[0]) if shared else ABSENT
 
-    def text(self, name: str, number: int, component: int = 1) -> str:
-        """One value of the group's segment of the name; empty where it has none."""
-        segment = self.segment(name)
-        return segment.text(number, component) if segment else ""
+    @property
+    def placer(self) -> str:
+        """The placer order number."""
+        return self.order.text(2) or self.request.text(2)
+
+    @property
+    def filler(self) -> str:
+        """The filler order number."""
+        return self.order.text(3) or self.request.text(3)
 
 
 def order_groups(segments: list[Segment]) -> list[OrderGroup]:
     """The message's order groups: each OBR with the ORC before it; an ORC without OBR is one too."""
     groups: list[OrderGroup] = []
+    last: OrderGroup | None = None
     for segment in segments:
-        name, last = segment.name, groups[-1] if groups else None
-        if name == "ORC" or (name == "OBR" and last is None):
-            groups.append(OrderGroup(order=segment) if name == "ORC" else OrderGroup(request=segment))
-        elif name == "OBR" and last is not None:
-            if last.request is None:
+        name = segment.name
+        if name == "OBX":
+            if last is not None:
+                last.results.append(segment)
+        elif name == "ORC":
+            last = OrderGroup(order=segment)
+            groups.append(last)
+        elif name == "OBR":
+            if last is not None and not last.request:
                 last.request = segment
+                continue
+            if last is None:
+                last = OrderGroup(request=segment)
             else:
-                groups.append(OrderGroup(last.order, segment, last.shared if last.order else {}, place=last.place + 1))
+                last = OrderGroup(last.order, segment, last.shared if last.order else {}, place=last.place + 1)
+            groups.append(last)
         elif last is not None and name == "TQ1":
             last.timing = last.timing or segment
-        elif last is not None and name in {"IPC", "ZDS"}:
+        elif last is not None and name in {"IPC", "ZDS", "RXO"}:
             last.shared.setdefault(name, []).append(segment)
-        elif last is not None and name == "OBX":
-            last.results.append(segment)
     return groups
 
 
@@ -94,16 +120,20 @@ def order_rows(context: MessageContext) -> dict[str, list[Row]]:
     shared = {**context.patient(context.message.first("PID")), **context.visit()}
     rows = []
     for number, group in enumerate(groups, 1):
-        keys = _keys(context, group)
-        stated = context.sent_at or context.clock.moment("ORC-9", group.text("ORC", 9))
+        keys = order_keys(context, group)
         if any(keys.values()):
+            stated = context.sent_at or context.clock.moment("ORC-9", group.order.text(9))
+            report = report_of(group.results)
+            is_result = context.type == "ORU"
+            events = _result_events(context, group, report.statuses) if is_result else _order_events(context, group)
             rows.append(
                 {
                     **context.row(number, stated),
                     **shared,
                     **keys,
                     **_order_columns(context, group),
-                    "events": _events(context, group),
+                    "text_digest": report.digest,
+                    "events": [*events, *_cancel_events(context, group)],
                 }
             )
         else:
@@ -121,8 +151,8 @@ def order_rows(context: MessageContext) -> dict[str, list[Row]]:
 def _without_order(context: MessageContext) -> dict[str, list[Row]]:
     """An order message without ORC and OBR still states the patient; without PID it states nothing."""
     patient = context.message.first("PID")
-    if patient is None:
-        raise unused("no-order", f"{context.message.kind} has neither ORC nor OBR, so there is no order in it.")
+    if not patient:
+        raise unused("no-order", f"{context.kind} has neither ORC nor OBR, so there is no order in it.")
     if patient.raw(2) and not patient.text(2) and not patient.is_null(2):
         raise refused(
             NO_PATIENT,
@@ -134,120 +164,171 @@ def _without_order(context: MessageContext) -> dict[str, list[Row]]:
     return patient_rows(context)
 
 
-def _keys(context: MessageContext, group: OrderGroup) -> Row:
-    placer = group.text("ORC", 2) or group.text("OBR", 2)
-    filler = group.text("ORC", 3) or group.text("OBR", 3)
-    study_uid = group.text("IPC", 3) or group.text("ZDS", 1)
+# --- what an order is called, and what it is for
+
+
+def order_keys(context: MessageContext, group: OrderGroup, placer: str = "", filler: str = "") -> Row:
+    """The numbers by which the group's exam is known, as pseudonyms, and its Study Instance UID.
+
+    Args:
+        placer, filler: order numbers that stand outside the group (FT1-23, TXA-14); they come before its own.
+    """
+    place, accession = accession_of(context, group)
     return {
-        "placer": context.pseudonym_of_order(placer),
-        "filler": context.pseudonym_of_order(filler),
-        "accession": context.pseudonym_of_order(accession_of(context, group)),
-        "study_uid": study_uid or None,
+        "placer": context.number(placer or group.placer),
+        "filler": context.number(filler or group.filler),
+        "accession": context.number(accession),
+        "accession_cut": context.cut_number(accession),
+        "procedure_request": context.pseudonym("order", _procedure_request(group, place)),
+        "study_uid": group.segment("IPC").text(3) or group.segment("ZDS").text(1) or None,
     }
 
 
-def accession_of(context: MessageContext, group: OrderGroup) -> str:
-    """The accession number from the first configured field that has one; empty without."""
-    for place in context.settings.hl7.accession_fields:
-        if (match := _PLACE.fullmatch(place)) and (text := group.text(match[1], int(match[2]), int(match[3] or 1))):
-            return text
-    return ""
+def accession_of(context: MessageContext, group: OrderGroup) -> tuple[str, str]:
+    """Field and accession number of the first configured field that has one; both empty without."""
+    for name, number, component in context.feed.accession_places:
+        if text := group.segment(name).text(number, component):
+            return f"{name}-{number}", text
+    return "", ""
+
+
+def _procedure_request(group: OrderGroup, accession_place: str) -> str:
+    """IPC-2; in OBR-19 it stands where IHE's form of v2.3.1 is kept, which has the accession number in OBR-18."""
+    return group.segment("IPC").text(2) or (group.request.text(19) if accession_place == "OBR-18" else "")
 
 
 def _imaging(context: MessageContext, group: OrderGroup, section: str) -> bool | None:
-    if context.message.kind == "OMI^O23" or group.segment("IPC") or group.segment("ZDS"):
+    """By message and section. A treatment order (OMP) is imaging only where its section says so."""
+    if context.kind == "OMI^O23" or (group.shared and (group.segment("IPC") or group.segment("ZDS"))):
         return True
-    return is_imaging_section(context, section)
+    stated = is_imaging_section(context, section)
+    return False if stated is None and context.type == "OMP" else stated
 
 
 def is_imaging_section(context: MessageContext, section: str) -> bool | None:
     """Whether the diagnostic service section (OBR-24) is one of imaging; None where it is unstated."""
-    if not section:
-        return None
-    return section.casefold() in {name.casefold() for name in context.settings.hl7.imaging_sections}
+    return section.casefold() in context.feed.imaging_sections if section else None
 
 
-def _order_columns(context: MessageContext, group: OrderGroup) -> Row:
-    section = group.text("OBR", 24)
-    modality = (group.text("IPC", 5) or (section if section.upper() in MODALITIES else "")).upper()
-    priority = (
-        (group.timing.text(9) if group.timing else "")
-        or group.text("OBR", 27, 6)
-        or group.text("ORC", 7, 6)
-        or group.text("OBR", 5)
-    )
+def procedure_columns(segment: Segment, field: int) -> Row:
+    """What a coded field (CE, CWE) says of the procedure: the local code, and one of a public scheme where it has one.
+
+    The alternate identifier (components 4 to 6) is looked at first: the local code comes first in practice.
+    """
+    value = segment.text(field), segment.text(field, 2), segment.text(field, 3)
+    standard, scheme = segment.text(field, 4), segment.text(field, 6).upper()
+    if not standard or scheme not in PUBLIC_SCHEMES:
+        standard, scheme = value[0], value[2].upper()
+    known = bool(standard) and scheme in PUBLIC_SCHEMES
     return {
-        "order_control": group.text("ORC", 1) or None,
-        "order_status": group.text("ORC", 5) or None,
-        "result_status": _result_status(context, group),
-        "section": section or None,
-        "imaging": _imaging(context, group, section),
-        "modality": modality or None,
-        "procedure_code": group.text("OBR", 4) or group.text("IPC", 6) or None,
-        "procedure_text": group.text("OBR", 4, 2) or group.text("IPC", 6, 2) or None,
-        "procedure_scheme": group.text("OBR", 4, 3) or group.text("IPC", 6, 3) or None,
-        "priority": priority or None,
-        "station": group.text("IPC", 7) or group.text("IPC", 9) or None,
-        "referrer": context.person(group.request, 16) or context.person(group.order, 12),
-        "reader": context.person(group.request, 32),
-        "technologist": context.person(group.request, 34),
-        "text_digest": _text_digest(group.results),
+        "procedure_code": value[0] or None,
+        "procedure_text": value[1] or None,
+        "procedure_scheme": value[2] or None,
+        "standard_code": standard if known else None,
+        "standard_scheme": scheme if known else None,
     }
 
 
-def _result_status(context: MessageContext, group: OrderGroup) -> str | None:
-    status = group.text("OBR", 25)
-    if status and status not in RESULT_STATUSES:
+def _procedure(group: OrderGroup) -> Row:
+    places = ((group.request, 4), (group.segment("IPC"), 6), (group.segment("RXO"), 1))
+    segment, field = next(((segment, field) for segment, field in places if segment.raw(field)), places[0])
+    return procedure_columns(segment, field)
+
+
+def _order_columns(context: MessageContext, group: OrderGroup) -> Row:
+    order, request, step = group.order, group.request, group.segment("IPC")
+    section = request.text(24)
+    return {
+        "order_control": order.text(1) or None,
+        "order_status": order.text(5) or None,
+        "result_status": _result_status(context, request),
+        "section": section or None,
+        "imaging": _imaging(context, group, section),
+        "modality": (step.text(5) or (section if section.upper() in MODALITIES else "")).upper() or None,
+        **_procedure(group),
+        "priority": group.timing.text(9) or request.text(27, 6) or order.text(7, 6) or request.text(5) or None,
+        "station": step.text(7) or step.text(9) or None,
+        "ae_title": step.text(9) or None,
+        "referrer": context.person(request, 16) or context.person(order, 12),
+        "reader": context.person(request, 32),
+        "reader_group": request.text(32, 7) or request.text(32, 4) or None,
+        "technologist": context.person(request, 34),
+        "reason_code": order.text(16) or None,
+        "reason_text": order.text(16, 2) or None,
+    }
+
+
+def _result_status(context: MessageContext, request: Segment) -> str | None:
+    status = request.text(25)
+    if status and status.upper() not in RESULT_STATUSES and not context.local_event(status):
         context.flags.append("OBR-25: not in table 0123")
     return status or None
 
 
-def _text_digest(results: list[Segment]) -> str | None:
-    """Hash of the report's lines, the same whatever the message's delimiters; the lines themselves are not kept."""
-    lines = [segment.raw(5) for segment in results]
+class Report(NamedTuple):
+    """What is kept of a report's lines (OBX): no text."""
+
+    digest: str | None
+    """Hash of the text, the same whatever the message's delimiters; None without any."""
+    statuses: frozenset[str]
+    """OBX-11 of all lines, in upper case."""
+
+
+_NO_LINES = Report(None, frozenset())
+
+
+def report_of(results: list[Segment]) -> Report:
+    """The hash of the report that the lines make, and their statuses; withdrawn ones (D, W) are no part of it."""
+    if not results:
+        return _NO_LINES
+    signs, lines, statuses = results[0].delimiters, [], set()
+    for segment in results:
+        fields = segment.line.split(signs.field, 12)
+        status = fields[11] if len(fields) > 11 else ""
+        statuses.add(status)
+        if status not in WITHDRAWN:
+            lines.append(fields[5] if len(fields) > 5 else "")
+    plain = frozenset(results[0].part(status).upper() for status in statuses)
     if not any(lines):
-        return None
-    signs, text = results[0].delimiters, "\x1c".join(lines)
+        return Report(None, plain)
+    text = "\x1c".join(lines)
     for sign, neutral in ((signs.component, "\x1d"), (signs.repetition, "\x1e"), (signs.subcomponent, "\x1f")):
-        text = text.replace(sign, neutral) if sign else text
+        if sign and sign in text:
+            text = text.replace(sign, neutral)
     if signs.escape and signs.escape in text:
         text = unescaped(text, signs)
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return Report(sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), plain)
 
 
-def _events(context: MessageContext, group: OrderGroup) -> list[Row]:
-    """The times that the group gives, each with the field that it stands in."""
-    if context.message.header.text(9) == "ORU":
-        return [*_result_events(context, group), *_cancel_events(context, group)]
-    return [*_order_events(context, group), *_cancel_events(context, group)]
+# --- when it happened
 
 
 def _order_events(context: MessageContext, group: OrderGroup) -> Iterator[Row]:
-    control, status = group.text("ORC", 1), group.text("ORC", 5)
-    orc9 = ("ORC-9", group.text("ORC", 9))
+    order = group.order
+    control, status = order.text(1), order.text(5).upper()
     if control == "NW":
-        yield from context.event("order_placed", *context.first_moment(orc9, ("ORC-15", group.text("ORC", 15))))
-    if planned := _planned(context, group, control, status):
+        yield from context.event(
+            "order_placed", *context.first_moment(("ORC-9", order.text(9)), ("ORC-15", order.text(15)))
+        )
+    if planned := _planned(context, group, "SC" in (control, status)):
         yield from context.event("exam_scheduled_for", *planned)
-    for stated, event in (("IP", "exam_started"), ("CM", "exam_completed")):
-        if status == stated:
-            where, moment = context.first_moment(orc9)
-            if moment and moment.precision in FINE:
-                yield from context.event(event, where, moment)
+    step = context.local_event(status, order.text(16), group.request.text(25)) or STEPS.get(status)
+    if step:
+        yield from context.fine_event(step, *context.first_moment(("ORC-9", order.text(9))))
 
 
-def _planned(context: MessageContext, group: OrderGroup, control: str, status: str) -> tuple[str, Moment | None] | None:
+def _planned(context: MessageContext, group: OrderGroup, is_scheduled: bool) -> tuple[str, Moment | None] | None:
     """Field and time that the exam is planned for.
 
     OBR-36 is the filler's plan. TQ1-7, ORC-7.4 and OBR-27.4 are the placer's wish until the order is scheduled (ORC-5
     SC, or the scheduled procedure steps of OMI).
     """
-    candidates = [("OBR-36", group.text("OBR", 36))]
-    if status == "SC" or control == "SC" or context.message.kind == "OMI^O23":
+    candidates = [("OBR-36", group.request.text(36))]
+    if is_scheduled or context.kind == "OMI^O23":
         candidates += [
-            ("TQ1-7", group.timing.text(7) if group.timing else ""),
-            ("ORC-7.4", group.text("ORC", 7, 4)),
-            ("OBR-27.4", group.text("OBR", 27, 4)),
+            ("TQ1-7", group.timing.text(7)),
+            ("ORC-7.4", group.order.text(7, 4)),
+            ("OBR-27.4", group.request.text(27, 4)),
         ]
     for where, text in candidates:
         if moment := context.clock.moment(where, text):
@@ -256,24 +337,43 @@ def _planned(context: MessageContext, group: OrderGroup, control: str, status: s
 
 
 def _cancel_events(context: MessageContext, group: OrderGroup) -> Iterator[Row]:
-    control, status = group.text("ORC", 1), group.text("ORC", 5)
-    is_result = context.message.header.text(9) == "ORU"
+    order = group.order
+    control, status = order.text(1), order.text(5).upper()
     for holds, event in (
-        (control == "CA", "cancel_requested"),
+        (control == "CA" and context.type != "ORU", "cancel_requested"),
         (control in CANCELS or status == "CA", "order_cancelled"),
         (control in REFUSALS, "cancel_refused"),
         (control in DISCONTINUES or status == "DC", "exam_discontinued"),
     ):
-        if holds and not (is_result and event == "cancel_requested"):
-            yield from context.event(event, *context.first_moment(("ORC-9", group.text("ORC", 9))))
+        if holds:
+            yield from context.event(event, *context.first_moment(("ORC-9", order.text(9))))
 
 
-def _result_events(context: MessageContext, group: OrderGroup) -> Iterator[Row]:
-    """OBR-22 (else MSH-7) is the report's time; OBR-7 is the exam's and never the report's."""
-    status = group.text("OBR", 25)
-    started = context.clock.moment("OBR-7", group.text("OBR", 7))
-    if started and started.precision in FINE:
-        yield from context.event("exam_started", "OBR-7", started)
-    event = "report_preliminary" if status in context.settings.hl7.preliminary_statuses else REPORTS.get(status)
+def _result_events(context: MessageContext, group: OrderGroup, lines: frozenset[str]) -> Iterator[Row]:
+    """OBR-22 (else the reader's end in OBR-32.3, else MSH-7) is the report's time; OBR-7 is the exam's, never the report's."""
+    order, request = group.order, group.request
+    yield from context.fine_event("exam_started", "OBR-7", context.clock.moment("OBR-7", request.text(7)))
+    if step := context.local_event(order.text(5), order.text(16)):
+        yield from context.fine_event(step, *context.first_moment(("ORC-9", order.text(9))))
+    names = list(_report_events(context, request.text(25).upper(), lines))
+    if names:
+        at = context.first_moment(("OBR-22", request.text(22)), ("OBR-32.3", request.text(32, 3)))
+        for name in names:
+            yield from context.event(name, *at)
+
+
+def _report_events(context: MessageContext, status: str, lines: frozenset[str]) -> Iterator[str]:
+    """OBR-25 rules the report; where it is empty, the one status that all lines have (OBX-11) does.
+
+    A final report with a line that was corrected or withdrawn is a correction too.
+    """
+    if not status and len(lines) == 1 and lines <= STATED_BY_LINES:
+        (status,) = lines
+        context.flags.append("OBR-25: empty, the status of all lines (OBX-11) was taken")
+    event = context.local_event(status)
+    if event is None:
+        event = "report_preliminary" if status in context.feed.preliminary_statuses else REPORTS.get(status)
     if event:
-        yield from context.event(event, *context.first_moment(("OBR-22", group.text("OBR", 22))))
+        yield event
+    if event == "report_final" and lines & CORRECTED:
+        yield "report_corrected"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -25,9 +25,15 @@ class LocalTime(NamedTuple):
     offset_minutes: int | None
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 15)
 def parse_dtm(text: str) -> LocalTime | None:
     """The time that the text writes, or None where it is no time of HL7 v2."""
+    if len(text) in (12, 14) and text.isascii() and text.isdecimal():  # nearly all; ISO 8601 reads them at once
+        try:
+            wall = datetime.fromisoformat(f"{text[:8]}T{text[8:]}")
+        except ValueError:
+            return None
+        return LocalTime(wall, "s" if len(text) == 14 else "min", None)
     match = _DTM.fullmatch(text)
     if match is None:
         return None
@@ -49,6 +55,47 @@ def parse_dtm(text: str) -> LocalTime | None:
     return LocalTime(wall, _PRECISIONS[len(stated) - 1 + bool(fraction)], minutes)
 
 
+@lru_cache(maxsize=1 << 12)
+def _offset_all_day(day: date, zone: ZoneInfo) -> timedelta | None:
+    """The zone's offset on a day whose clocks do not change; None for one on which they do."""
+    start = datetime(day.year, day.month, day.day)
+    offsets = {
+        at.replace(tzinfo=zone, fold=fold).utcoffset()
+        for at in (start, start + timedelta(hours=12), start + timedelta(hours=24))
+        for fold in (0, 1)
+    }
+    return offsets.pop() if len(offsets) == 1 else None
+
+
+@lru_cache(maxsize=1 << 15)
+def instant(text: str, message_offset: int | None, zone: ZoneInfo) -> Moment | None:
+    """The instant that the text writes: by its own offset, else by the message's (minutes), else by the zone.
+
+    None where it is no time of HL7 v2, or beyond what a calendar holds.
+    """
+    stated = parse_dtm(text)
+    if stated is None:
+        return None
+    wall, precision, offset = stated
+    minutes = message_offset if offset is None else offset
+    try:
+        shift = _offset_all_day(wall.date(), zone) if minutes is None else timedelta(minutes=minutes)
+        return to_utc(wall, zone, precision) if shift is None else Moment((wall - shift).replace(tzinfo=UTC), precision)
+    except OverflowError:
+        return None
+
+
+def birth_year(text: str, now: datetime) -> tuple[int | None, str | None]:
+    """The year of a birth date, and the doubt about it: it is no date, in the future or more than 120 years back."""
+    if not text:
+        return None, None
+    stated = parse_dtm(text)
+    if stated is None:
+        return None, BAD_TIME
+    year = stated.wall.year
+    return (year, None) if now.year - OLDEST_YEARS <= year <= now.year else (None, IMPLAUSIBLE)
+
+
 class MessageClock:
     """Turns the times of one message into UTC: own offset, else MSH-7's offset, else the site's zone."""
 
@@ -63,38 +110,13 @@ class MessageClock:
         """The instant, or None where the text is empty, no time, or implausible; doubts become flags."""
         if not text:
             return None
-        stated = parse_dtm(text)
-        if stated is None:
-            self._flag(field, BAD_TIME)
-            return None
-        try:
-            moment = checked(self._in_utc(stated), self._now)
-        except OverflowError:
-            moment = None
+        written = instant(text, self._offset, self._zone)
+        moment = checked(written, self._now) if written else None
         if moment is None:
-            self._flag(field, IMPLAUSIBLE)
+            self._flag(field, IMPLAUSIBLE if parse_dtm(text) else BAD_TIME)
         elif moment.flag:
             self._flag(field, moment.flag)
         return moment
-
-    def _in_utc(self, stated: LocalTime) -> Moment:
-        offset = self._offset if stated.offset_minutes is None else stated.offset_minutes
-        if offset is None:
-            return to_utc(stated.wall, self._zone, stated.precision)
-        return Moment((stated.wall - timedelta(minutes=offset)).replace(tzinfo=UTC), stated.precision)
-
-    def birth_year(self, field: str, text: str) -> int | None:
-        """The year of a birth date, or None where it is empty, no date, in the future or more than 120 years back."""
-        if not text:
-            return None
-        stated = parse_dtm(text)
-        if stated is None:
-            self._flag(field, BAD_TIME)
-            return None
-        if not self._now.year - OLDEST_YEARS <= stated.wall.year <= self._now.year:
-            self._flag(field, IMPLAUSIBLE)
-            return None
-        return stated.wall.year
 
     def _flag(self, field: str, reason: str) -> None:
         flag = f"{field}: {reason}"

@@ -12,8 +12,9 @@ import pytest
 from etl.lake.schema import polars_schema
 from etl.sources.contract import Context, Input, Offered, Row, Verdict
 from etl.sources.events import EVENT_BY_NAME
+from etl.sources.extract import check_extracts
 from etl.sources.hl7 import READER
-from settings import Hl7, Settings, Site
+from settings import Hl7, Matching, Settings, Site
 from state.identity import Pseudonymiser
 
 KEY = Pseudonymiser(b"k" * 32)
@@ -124,7 +125,9 @@ def result(status: str, obr22: str = "202603111130", obr7: str = "202603110900")
         ("F", "report_final"),
         ("C", "report_corrected"),
         ("A", "report_addendum"),
+        ("R", "report_dictated"),
         ("X", "order_cancelled"),
+        ("f", "report_final"),
     ],
 )
 def test_report_time_is_obr22_and_never_obr7(status: str, event: str) -> None:
@@ -134,7 +137,7 @@ def test_report_time_is_obr22_and_never_obr7(status: str, event: str) -> None:
     }
 
 
-@pytest.mark.parametrize("status", ["R", "I", "S", "O"])
+@pytest.mark.parametrize("status", ["I", "S", "O", "Y", "Z"])
 def test_result_status_without_a_report_moves_nothing(status: str) -> None:
     assert set(events(*result(status))) == {"exam_started"}
 
@@ -244,7 +247,6 @@ def test_accession_follows_the_configured_order_of_fields() -> None:
     [
         ((header("ACK"),), "not_applicable", "message-type"),
         ((header("OML^O21"), PID, "ORC|NW|P1"), "not_applicable", "message-type"),
-        ((header("OMP^O09"), PID, "ORC|NW|P1"), "not_applicable", "message-type"),
         ((header("ORU^R01"),), "not_applicable", "no-order"),
         ((header("ORM^O01"), PID, "ORC|NW"), "rejected", "no-order-number"),
         ((header("ORM^O01", processing="T"), PID, "ORC|NW|P1"), "not_applicable", "not-production"),
@@ -295,7 +297,7 @@ def test_appointments(trigger: str, status: str, event: str | None) -> None:
         "CTCHEST",
         None,
     ]
-    assert found["filler"] == KEY.pseudonym("order", "AF1")
+    assert found["filler"] == found["appointment"] == KEY.pseudonym("order", "SCH:AF1")
 
 
 def test_appointment_time_from_service_and_order_number_from_sch26() -> None:
@@ -340,7 +342,8 @@ def test_charges_belong_to_their_order(order_first: bool, expected: list[str]) -
 @pytest.mark.parametrize(
     ("trigger", "completion", "event"),
     [("T02", "AU", "report_final"), ("T02", "LA", "report_final"), ("T02", "PA", "report_preliminary"),
-     ("T02", "DI", None), ("T06", "AU", "report_addendum"), ("T10", "AU", "report_corrected")],
+     ("T02", "DI", "report_dictated"), ("T02", "IP", None), ("T05", "AU", "report_addendum"),
+     ("T09", "AU", "report_corrected"), ("T06", "AU", "report_addendum"), ("T10", "AU", "report_corrected")],
 )  # fmt: skip
 def test_documents(trigger: str, completion: str, event: str | None) -> None:
     document = "|".join(
@@ -348,6 +351,42 @@ def test_documents(trigger: str, completion: str, event: str | None) -> None:
     )
     found = events(header(f"MDM^{trigger}"), "EVN|T02|20260311", PID, document)
     assert found == ({event: ("03-11 09:00", "min", "TXA-22.15")} if event else {})
+
+
+def test_document_tells_when_it_was_dictated_and_when_it_was_signed() -> None:
+    signed = "|".join(
+        [
+            "TXA",
+            "1",
+            "DI",
+            "",
+            "",
+            "",
+            "202603110950",
+            *[""] * 7,
+            "P1",
+            "F1",
+            "",
+            "AU",
+            *[""] * 4,
+            "9" + "^" * 14 + "202603111000",
+        ]
+    )
+    found = events(header("MDM^T02"), "EVN|T02|20260311", PID, signed)
+    assert found == {
+        "report_dictated": ("03-11 08:50", "min", "TXA-6"),
+        "report_final": ("03-11 09:00", "min", "TXA-22.15"),
+    }
+
+
+def test_document_text_gives_the_digest_that_tells_an_addendum() -> None:
+    document = "|".join(["TXA", "1", "DI", *[""] * 11, "P1", "F1", "", "AU"])
+    digests = {
+        row(header(f"MDM^{trigger}"), PID, document, f"OBX|1|TX|||{text}")["text_digest"]
+        for trigger, text in (("T02", "Clear."), ("T06", "Clear. Old fracture."), ("T08", "Clear."))
+    }
+    assert len(digests) == 2
+    assert None not in digests
 
 
 def patients(kind: str, *segments: str) -> list[Row]:
@@ -485,3 +524,369 @@ def test_message_without_a_usable_time_is_stated_at_the_order_time() -> None:
 def test_limits_of_form_are_no_limits_of_content() -> None:
     notes = ["NTE|1||x"] * 20_000
     assert row(*order("NW")[:3], "OBR|1|P1" + "|" * 9000, *notes)["placer"] == KEY.pseudonym("order", "P1")
+
+
+# --- local statuses, reasons, standard codes
+
+
+def configured(**hl7: Any) -> Settings:
+    return SETTINGS.model_copy(update={"hl7": Hl7(**hl7)})
+
+
+@pytest.mark.parametrize("written", ["IN_ROOM", "in_room", "In_Room"])
+def test_local_order_status_tells_of_its_step_in_any_case(written: str) -> None:
+    site_rule = configured(statuses={"in_room": "patient_in_room", "OUT": "patient_left_room"})
+    at = ("03-11 09:30", "min", "ORC-9")
+    assert events(*order("SC", written, "202603111030"), settings=site_rule)["patient_in_room"] == at
+    assert events(*order("SC", "out", "202603111030"), settings=site_rule) == {"patient_left_room": at}
+    assert events(*order("SC", written, "20260311"), settings=site_rule) == {}
+
+
+def test_local_status_stands_before_the_table_and_may_stand_in_orc16_or_obr25() -> None:
+    site_rule = configured(statuses={"CM": "report_dictated", "ROOM": "patient_in_room", "HM": "read_started"})
+    assert set(events(*order("SC", "CM", "202603111030"), settings=site_rule)) == {"report_dictated"}
+    reason = (header("ORM^O01"), PID, "ORC|XO|P1|F1||SC||||202603111030|||||||ROOM", "OBR|1|P1|F1|CT")
+    assert set(events(*reason, settings=site_rule)) == {"patient_in_room"}
+    found = row(*result("HM"), settings=site_rule)
+    assert found["flags"] == []
+    assert [event["event"] for event in found["events"]] == ["exam_started", "report_dictated", "read_started"]
+
+
+def test_local_status_that_names_no_event_is_told_before_anything_is_read() -> None:
+    (problem,) = check_extracts(configured(statuses={"IN_ROOM": "in_the_room", "OUT": "patient_left_room"}))
+    assert problem.startswith("hl7.statuses: 'IN_ROOM' tells of 'in_the_room', which is no event; use one of ")
+    assert "patient_in_room" in problem
+
+
+def test_reason_of_a_cancelled_order_is_kept_as_coded_and_in_words() -> None:
+    found = row(header("ORM^O01"), PID, "ORC|OC|P1|F1||||||202603111030|||||||PREG^Patient pregnant^L")
+    assert (found["reason_code"], found["reason_text"]) == ("PREG", "Patient pregnant")
+
+
+@pytest.mark.parametrize(
+    ("coded", "expected"),
+    [
+        ("CT1^CT head^L^24725-4^CT Head^LN", ("CT1", "24725-4", "LN")),
+        ("CT1^CT head^L^RPID2^CT HEAD^RADLEX", ("CT1", "RPID2", "RADLEX")),
+        ("24725-4^CT Head^LN", ("24725-4", "24725-4", "LN")),
+        ("24725-4^CT Head^ln^CT1^CT head^L", ("24725-4", "24725-4", "LN")),
+        ("CT1^CT head^L^X1^CT head^99ABC", ("CT1", None, None)),
+        ("CT1^CT head", ("CT1", None, None)),
+    ],
+)
+def test_code_of_a_public_scheme(coded: str, expected: tuple[str | None, ...]) -> None:
+    found = row(header("ORM^O01"), PID, "ORC|XO|P1", f"OBR|1|P1||{coded}")
+    assert tuple(found[name] for name in ("procedure_code", "standard_code", "standard_scheme")) == expected
+
+
+# --- order numbers
+
+
+def test_number_longer_than_dicom_holds_also_gives_what_dicom_has() -> None:
+    long = "RAD-2026-000123456789"
+    message = (header("ORM^O01"), PID, "ORC|XO|P1", "OBR|1|P1" + "|" * 16 + long)
+    found = row(*message)
+    assert found["accession"] == KEY.pseudonym("order", long)
+    assert found["accession_cut"] == KEY.pseudonym("order", "RAD-2026-0001234")
+    stripped = SETTINGS.model_copy(update={"matching": Matching(strip_prefixes=("RAD-",))})
+    found = row(*message, settings=stripped)
+    assert found["accession"] == KEY.pseudonym("order", "2026-000123456789")
+    assert found["accession_cut"] == KEY.pseudonym("order", "2026-0001234")
+    assert row(header("ORM^O01"), PID, "ORC|XO|P1|F1")["accession_cut"] is None
+
+
+def test_numbers_are_compared_in_the_configured_form() -> None:
+    plain = Matching(strip_prefixes=("rad-",), strip_leading_zeros=True, accession_scope="site")
+    scoped = SETTINGS.model_copy(update={"matching": plain})
+    found = row(header("ORM^O01"), PID, "ORC|XO|00P1|Rad-007", settings=scoped)
+    assert found["placer"] == KEY.pseudonym("order", plain.number("P1", "NORTH"))
+    assert found["filler"] == KEY.pseudonym("order", plain.number("7", "NORTH"))
+    west = row(header("ORM^O01", facility="West Clinic"), PID, "ORC|XO|00P1|Rad-007", settings=scoped)
+    assert west["filler"] != found["filler"]
+    assert west["patient"] == found["patient"]
+
+
+def test_requested_procedure_is_ipc2_or_obr19_beside_an_accession_in_obr18() -> None:
+    ihe = (header("ORM^O01"), PID, "ORC|NW|P1", "OBR|1|P1" + "|" * 16 + "A1|RP1|SPS1", "ZDS|1.2.3")
+    assert row(*ihe)["procedure_request"] == KEY.pseudonym("order", "RP1")
+    assert row(header("ORM^O01"), PID, "ORC|NW|P1|F1", "OBR|1|P1" + "|" * 17 + "OTHER")["procedure_request"] is None
+    imaging = row(header("OMI^O23"), PID, "ORC|NW|P1", "OBR|1|P1", "IPC|A7|RP7|1.2.3|SPS1|MR|MR1|SCANNER2||MR2_AE")
+    assert imaging["procedure_request"] == KEY.pseudonym("order", "RP7")
+    assert (imaging["station"], imaging["ae_title"]) == ("SCANNER2", "MR2_AE")
+
+
+def test_treatment_order_is_no_imaging_unless_its_section_says_so() -> None:
+    found = row(header("OMP^O09"), PID, "ORC|NW|P1||||||||20260311", "RXO|ASA^Aspirin^L")
+    assert (found["imaging"], found["procedure_code"], found["message_type"]) == (False, "ASA", "OMP^O09")
+    section = "|".join(["OBR", "1", "P1", *[""] * 21, "RAD"])
+    assert row(header("OMP^O09"), PID, "ORC|NW|P1", "RXO|TC99M^Tracer^L", section)["imaging"] is True
+
+
+# --- results
+
+
+def test_reader_of_a_firm_gives_its_group() -> None:
+    of_firm = result("F")[3].replace("77&READER&B", "77&READER&B^20260311^20260311^NEURO^^^NIGHTRAD&1.2&ISO")
+    found = row(*result("F")[:3], of_firm)
+    assert (found["reader"], found["reader_group"]) == (KEY.pseudonym("person", "77"), "NIGHTRAD")
+    assert row(*result("F")[:3], of_firm.replace("NIGHTRAD&1.2&ISO", ""))["reader_group"] == "NEURO"
+
+
+def test_report_time_falls_back_to_the_readers_end() -> None:
+    message = result("F", obr22="")
+    with_end = message[3].replace("77&READER&B", "77&READER&B^202603111000^202603111045")
+    assert events(*message[:3], with_end)["report_final"] == ("03-11 09:45", "min", "OBR-32.3")
+
+
+@pytest.mark.parametrize(
+    ("obr25", "lines", "expected", "flagged"),
+    [
+        ("", ["F", "F"], {"report_final"}, True),
+        ("", ["P"], {"report_preliminary"}, True),
+        ("", ["F", "P"], set(), False),
+        ("", ["", ""], set(), False),
+        ("F", ["F", "C"], {"report_final", "report_corrected"}, False),
+        ("F", ["F", "W"], {"report_final", "report_corrected"}, False),
+        ("P", ["F", "D"], {"report_preliminary"}, False),
+        ("C", ["C"], {"report_corrected"}, False),
+    ],
+)
+def test_status_of_the_report_and_of_its_lines(obr25: str, lines: list[str], expected: set[str], flagged: bool) -> None:
+    obx = [f"OBX|{number}|TX|GDT||Line.||||||{status}" for number, status in enumerate(lines, 1)]
+    found = row(*result(obr25, obr7="")[:4], *obx)
+    assert {event["event"] for event in found["events"]} == expected
+    assert any(flag.startswith("OBR-25: empty") for flag in found["flags"]) is flagged
+    assert found["result_status"] == (obr25 or None)
+
+
+def test_withdrawn_lines_are_no_part_of_the_report() -> None:
+    kept = row(*result("F")[:4], "OBX|1|TX|||Clear.||||||F")
+    with_more = row(*result("F")[:4], "OBX|1|TX|||Clear.||||||F", "OBX|2|TX|||Of another patient.||||||W")
+    assert with_more["text_digest"] == kept["text_digest"]
+
+
+# --- appointments
+
+
+def appointment(trigger: str = "S12", **fields: str) -> Row:
+    """An SIU message; `SCH6`, `AIS7` … name the fields that are filled."""
+    segments = {"SCH": {2: "AF1"}, "TQ1": {}, "AIS": {3: "CTCHEST^CT chest^L"}, "AIG": {}, "AIL": {}}
+    for place, text in fields.items():
+        segments[place[:3]][int(place[3:])] = text
+    lines = [
+        "|".join([name, *(filled.get(n, "") for n in range(1, 28))]) for name, filled in segments.items() if filled
+    ]
+    return row(header(f"SIU^{trigger}"), lines[0], PID, *lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("fields", "minutes"),
+    [
+        ({"SCH9": "45", "SCH10": "min"}, 45),
+        ({"SCH9": "45", "SCH10": "MIN"}, 45),
+        ({"SCH9": "45"}, 45),
+        ({"SCH9": "1.5", "SCH10": "h"}, 90),
+        ({"SCH9": "3600", "SCH10": "s"}, 60),
+        ({"SCH9": "3600"}, 60),
+        ({"SCH9": "60", "SCH10": "s", "AIS7": "50", "AIS8": "min^Minutes^ISO"}, 50),
+        ({"AIS7": "3600.000", "AIS8": "s"}, 60),
+        ({"SCH9": "30", "SCH10": "Minutes"}, 30),
+        ({"SCH11": "^^^20260325140000^20260325143000"}, 30),
+        ({"TQ17": "20260325140000", "TQ18": "20260325152000"}, 80),
+        ({"SCH11": "^^^20261025014500^20261025021500+0100"}, 90),
+        ({"SCH11": "^^^20260325140000^20260325130000"}, None),
+        ({"SCH9": "-5", "SCH10": "min"}, None),
+        ({"SCH9": "5", "SCH10": "blocks"}, None),
+        ({"SCH9": "many"}, None),
+        ({"SCH9": "0", "SCH10": "min"}, None),
+        ({"SCH9": "40", "SCH10": "h"}, None),
+        ({}, None),
+    ],
+)
+def test_booked_minutes(fields: dict[str, str], minutes: float | None) -> None:
+    found = appointment(**fields)
+    assert found["scheduled_minutes"] == (None if minutes is None else pytest.approx(minutes))
+    assert any("bad-duration" in flag for flag in found["flags"]) is (minutes is None and "SCH9" in fields)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "reason"),
+    [("S12", None), ("S13", "SICK"), ("S14", None), ("S15", "SICK"), ("S16", "SICK"), ("S17", "SICK"), ("S26", "SICK")],
+)
+def test_reason_belongs_to_what_became_of_the_appointment(trigger: str, reason: str | None) -> None:
+    found = appointment(trigger, SCH6="SICK^Patient is ill^L", SCH7="ROUTINE")
+    assert (found["reason_code"], found["reason_text"]) == (reason, reason and "Patient is ill")
+
+
+def test_appointment_never_has_the_number_of_an_order() -> None:
+    found = appointment(SCH1="P1", SCH2="P1")
+    assert found["filler"] == found["appointment"] == KEY.pseudonym("order", "SCH:P1")
+    assert found["placer"] is None
+    assert found["filler"] not in {row(*order("NW"))[name] for name in ("placer", "filler", "accession")}
+    of_order = appointment(SCH1="AP1", SCH26="P1", SCH27="F1")
+    assert (of_order["placer"], of_order["filler"]) == (KEY.pseudonym("order", "P1"), KEY.pseudonym("order", "F1"))
+    assert of_order["appointment"] == KEY.pseudonym("order", "SCH:AF1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "station"),
+    [
+        ({"AIG3": "CT1^CT scanner^L"}, "CT1"),
+        ({"AIL3": "ROOM2^Imaging Room^^North", "AIG3": "CT1"}, "ROOM2"),
+        ({"AIL3": "^Imaging Room^^North"}, "Imaging Room"),
+        ({"AIG3": "4567^CARDIOLOGIST^HEART", "AIG4": "P"}, None),
+        ({}, None),
+    ],
+)
+def test_station_is_the_room_or_the_device_and_never_a_person(fields: dict[str, str], station: str | None) -> None:
+    assert appointment(**fields)["station"] == station
+
+
+# --- visits and identities
+
+
+def visit_of(
+    trigger: str, patient_class: str, evn: str = "202603110905", admitted: str = "", visit: str = "V1"
+) -> Offered:
+    segment = "|".join(["PV1", "1", patient_class, "ED^1", *[""] * 15, visit, *[""] * 24, admitted])
+    return read(header(f"ADT^{trigger}"), f"EVN|{trigger}|20260311090500||||{evn}", PID, segment)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "patient_class", "admitted", "arrival"),
+    [
+        ("A04", "E", "202603110901", ("08:01", "PV1-44")),
+        ("A04", "E", "", ("08:05", "EVN-6")),
+        ("A01", "E", "", ("08:05", "EVN-6")),
+        ("A10", "e", "", ("08:05", "EVN-6")),
+        ("A08", "E", "202603110901", ("08:01", "PV1-44")),
+        ("A08", "E", "", None),
+        ("A01", "I", "202603110901", None),
+        ("A04", "O", "", None),
+        ("A04", "E", "20260311", None),
+    ],
+)
+def test_arrival_at_the_door_is_that_of_an_emergency(
+    trigger: str, patient_class: str, admitted: str, arrival: tuple[str, str] | None
+) -> None:
+    offered = visit_of(trigger, patient_class, admitted=admitted)
+    (found,) = offered.rows["workflow"]
+    (person,) = offered.rows["patient"]
+    assert [(f"{one['at']:%H:%M}", one["field"]) for one in found["events"]] == ([arrival] if arrival else [])
+    assert {one["event"] for one in found["events"]} <= {"emergency_arrival"}
+    assert found["visit"] == KEY.pseudonym("visit", "V1")
+    assert (found["patient"], found["patient_class"]) == (person["patient"], patient_class)
+    assert set(found) <= set(polars_schema("workflow"))
+    assert not {"placer", "filler", "accession", "study_uid", "imaging"} & set(found)
+
+
+def test_arrival_without_evn6_is_when_the_event_was_recorded() -> None:
+    (found,) = visit_of("A04", "E", evn="").rows["workflow"]
+    assert [one["field"] for one in found["events"]] == ["EVN-2"]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "patient_class", "visit"), [("A04", "", "V1"), ("A04", "E", ""), ("A03", "E", "V1")]
+)
+def test_messages_that_tell_of_no_visit(trigger: str, patient_class: str, visit: str) -> None:
+    assert set(visit_of(trigger, patient_class, visit=visit).rows) == {"patient"}
+
+
+def test_unlinking_takes_back_what_made_two_patients_one() -> None:
+    rows = patients("ADT^A37", PID, "PID|2||N2^^^NORTH^MR")
+    pair = (KEY.pseudonym("patient", "N1"), KEY.pseudonym("patient", "N2"))
+    assert [(one["patient"], one["merged"], one.get("undoes")) for one in rows] == [
+        (pair[0], None, None),
+        (pair[1], None, None),
+        (*pair, True),
+    ]
+    assert len({one["position"] for one in rows}) == 3
+    assert all(set(one) <= set(polars_schema("patient")) for one in rows)
+
+
+@pytest.mark.parametrize("trigger", ["A24", "A43", "A44"])
+def test_links_and_moves_leave_two_identities(trigger: str) -> None:
+    rows = patients(f"ADT^{trigger}", PID, "PID|2||N2^^^NORTH^MR")
+    assert [(one["merged"], one.get("undoes")) for one in rows] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "amount"),
+    [
+        ("CG", ("2", "100.10"), "100.10"),
+        ("CG", ("-2", "100.10"), "-100.10"),
+        ("CG", ("-2", "-100.10"), "-100.10"),
+        ("CG", ("-2", "", "50.05"), "-100.10"),
+        ("CD", ("2", "-100.10"), "100.10"),
+        ("CR", ("-2", "", "50.05"), "100.10"),
+        ("CR", ("", "", "50.05"), "50.05"),
+    ],
+)
+def test_reversal_is_said_by_kind_or_sign_and_never_twice(kind: str, fields: tuple[str, ...], amount: str) -> None:
+    found = row(header("DFT^P03"), PID, charge("20260310", "", kind, "71046", "", "", *fields))
+    assert found["charge_amount"] == Decimal(amount)
+
+
+# --- traps of the workflow reference, each worked by hand
+
+
+def test_trap_report_after_two_hours_is_not_at_the_time_of_the_exam() -> None:
+    """OBR-7 09:00, OBR-22 11:30: from completion at 09:20 (08:20 UTC) to the report are 130 min."""
+    found = row(*result("F", obr7="20260311090000", obr22="20260311113000"))
+    final = next(event["at"] for event in found["events"] if event["event"] == "report_final")
+    assert (final - datetime(2026, 3, 11, 8, 20, tzinfo=UTC)).total_seconds() / 60 == 130
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end", "minutes"),
+    [("+0200", "20261025015000", "20261025021000+0100", 80), ("", "20260329015000", "20260329031000", 20)],
+)
+def test_trap_nights_when_clocks_change(zone: str, start: str, end: str, minutes: int) -> None:
+    started, ended = (
+        row(header("ORM^O01"), PID, f"ORC|SC|P1|||{status}||||{at}")["events"][0]["at"]
+        for status, at in (("IP", start + zone), ("CM", end))
+    )
+    assert (ended - started).total_seconds() / 60 == minutes
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        ((("CA", ""), ("UC", "SC")), ["cancel_requested", "cancel_refused"]),
+        ((("CA", ""), ("CR", "CA")), ["cancel_requested", "order_cancelled"]),
+    ],
+)
+def test_trap_request_to_cancel_is_a_wish(messages: tuple[tuple[str, str], ...], expected: list[str]) -> None:
+    assert [name for one in messages for name in events(*order(*one, "202603111030"))] == expected
+
+
+def test_trap_second_final_report_with_new_text_has_another_digest() -> None:
+    first, again, added = (
+        row(*result("F", obr22=at)[:4], f"OBX|1|TX|GDT||{text}||||||F")
+        for at, text in (
+            ("202603111130", "Clear."),
+            ("202603111200", "Clear."),
+            ("202603111300", "Clear. Old fracture."),
+        )
+    )
+    assert first["text_digest"] == again["text_digest"] != added["text_digest"]
+
+
+def test_trap_replayed_message_with_a_new_control_id_says_the_same() -> None:
+    first = row(*result("F"))
+    again = row(result("F")[0].replace("|C1|", "|C2|"), *result("F")[1:])
+    assert first == again
+    assert read(*result("F")).digest != read(result("F")[0].replace("|C1|", "|C2|"), *result("F")[1:]).digest
+
+
+def test_trap_times_without_a_clock_keep_their_precision() -> None:
+    assert events(*order("OC", "", "20260311"))["order_cancelled"][1] == "d"
+    assert events(*order("OC", "", "2026031110"))["order_cancelled"][1] == "h"
+    assert events(*order("SC", "CM", "2026031110")) == {}
+
+
+def test_trap_empty_planned_time_deletes_nothing_and_says_nothing() -> None:
+    scheduled = (header("ORM^O01"), PID, 'ORC|SC|P1|F1||SC||^^^""||202603111030', "OBR|1|P1|F1|CT")
+    found = row(*scheduled)
+    assert found["events"] == []
+    assert found["flags"] == []
