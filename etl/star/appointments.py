@@ -104,8 +104,8 @@ def fact_appointment(
 ) -> pl.DataFrame:
     """The slots with how each ended, in the columns of the star.
 
-    A cancelled or missed last slot whose exam was done on its day was kept after all: images and reports win over what was
-    clicked. Of a moved slot the move is its end.
+    A cancelled last slot whose exam was done on its day was kept after all: images and reports win over what was clicked. A
+    missed one stays missed, also where its patient came later that day. Of a moved slot the move is its end.
 
     Args:
         booked: `slots`.
@@ -133,7 +133,7 @@ def fact_appointment(
     same_day = is_last & pl.col("is_performed") & (pl.col("started_day") == pl.col("local_day")).fill_null(value=False)
     late = pl.col("cancelled_at") > pl.col("slot_at") - pl.duration(seconds=late_cancel_hours * 3600)
     outcome = (
-        pl.when(same_day & (pl.col("state") == "discontinued"))
+        pl.when(same_day & pl.col("missed_at").is_null() & (pl.col("state") == "discontinued"))
         .then(pl.lit("broken_off"))
         .when(same_day & pl.col("missed_at").is_null())
         .then(pl.lit("kept"))
