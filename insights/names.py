@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
@@ -11,6 +11,8 @@ from warehouse.engines import Star
 from warehouse.filters import site_clause
 from warehouse.schema import dim_device, dim_procedure, dim_protocol, dim_site
 from warehouse.scope import Scope
+
+CLASSES = {"ED": "emergency", "IP": "inpatient", "OP": "outpatient"}
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,20 @@ class Names:
     devices: Mapping[str, Device]
     protocols: Mapping[str, str]
     procedures: Mapping[str, str]
+    modalities: Mapping[str, str] = field(default_factory=dict)
+    """Of procedures, by key: the one most often used for it."""
 
     def words(self, place: Mapping[str, str]) -> str:
         """A place in words: `of Chest routine at CT2 (Main Hospital)`; empty for the whole network."""
+        named = [
+            CLASSES.get(place.get("patient_class", ""), ""),
+            place.get("section", ""),
+            place.get("modality", ""),
+        ]
         what = [
             self.protocols.get(place.get("protocol", ""), ""),
             self.procedures.get(place.get("procedure", ""), ""),
-            place.get("modality", ""),
+            " ".join(part for part in named if part),
         ]
         of = ", ".join(part for part in what if part)
         device = self.devices.get(place.get("device", ""))
@@ -46,10 +55,11 @@ class Names:
         return " ".join(part for part in (of and f"of {of}", at and f"at {at}") if part)
 
     def around(self, place: Mapping[str, str]) -> dict[str, str]:
-        """The place with what its device implies: site and modality."""
+        """The place with what its device or procedure implies: site and modality."""
         device = self.devices.get(place.get("device", ""))
         implied = {"site": device.site, **({"modality": device.modality} if device.modality else {})} if device else {}
-        return {**implied, **place}
+        modality = self.modalities.get(place.get("procedure", ""))
+        return {**({"modality": modality} if modality else {}), **implied, **place}
 
 
 def names_of(star: Star, scope: Scope) -> Names:
@@ -63,10 +73,13 @@ def names_of(star: Star, scope: Scope) -> Names:
     )
     sites = star.frame(select(site.site_code, site.site_name).where(site_clause(site.site_key, scope)))
     protocols = star.frame(select(dim_protocol.c.protocol_key, dim_protocol.c.protocol_name))
-    procedures = star.frame(select(dim_procedure.c.procedure_key, dim_procedure.c.procedure_text))
+    procedures = star.frame(
+        select(dim_procedure.c.procedure_key, dim_procedure.c.procedure_text, dim_procedure.c.modality)
+    )
     return Names(
         dict(sites.iter_rows()),
         {row[0]: Device(row[1] or row[0], row[3], row[2]) for row in devices.iter_rows()},
         {str(key): name for key, name in protocols.iter_rows() if name},
-        {str(key): name for key, name in procedures.iter_rows() if name},
+        {str(key): name for key, name, _ in procedures.iter_rows() if name},
+        {str(key): modality for key, _, modality in procedures.iter_rows() if modality},
     )

@@ -1,4 +1,4 @@
-"""What changed: the findings of `insights` inside the page's choice, each leading to the page that says more."""
+"""What changed or stands out: the findings of `insights` inside the page's choice, each leading to the page that says more."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dash.development.base_component import Component
 
 from dashboards._shell import urls
 from dashboards._shell.reading import Reading
-from insights.findings import Finding, findings
-from warehouse.measures import CATALOGUE, measure
+from insights.finding import Finding
+from insights.findings import findings
+from warehouse.measures import CATALOGUE
 
 SHOWN = 7
 PAGE_OF = {
@@ -20,7 +21,13 @@ PAGE_OF = {
     "view_executive": urls.UTILIZATION,
     "view_data": urls.DATA,
 }
-"""The page of a measure's permission."""
+"""The page of a finding's permission."""
+PAGE_OF_TOPIC = {
+    "clock": urls.QUALITY_DEVICES,
+    "wrong entry": urls.QUALITY_DEVICES,
+    "idle hours": urls.UTILIZATION_LOST,
+}
+"""Topics that a page of their own says more of."""
 WORDS = {"concern": "for the worse", "improvement": "for the better", "change": "a change"}
 
 
@@ -33,8 +40,8 @@ def changes(reading: Reading) -> list[Finding]:
 
 
 def href(found: Finding, reading: Reading) -> str:
-    """The page of the finding's measure, with its place chosen."""
-    path = PAGE_OF[measure(found.measure).permission]
+    """The page that says more of the finding, with its place chosen."""
+    path = PAGE_OF_TOPIC.get(found.topic, PAGE_OF[found.permission])
     place = {way: (value,) for way, value in found.scope.items()}
     return urls.page(path, reading.filters.narrowed(**place))
 
@@ -45,5 +52,5 @@ def item(found: Finding, reading: Reading) -> Component:
     kind = "neutral" if found.kind == "change" else found.kind
     return html.Li([
         html.Span("▲" if rises else "▼", className=f"variation {kind}", title=WORDS[found.kind]),
-        dcc.Link(found.text, href=href(found, reading)),
+        dcc.Link(found.text, href=href(found, reading), title=f"{found.because} {found.advice}"),
     ])  # fmt: skip

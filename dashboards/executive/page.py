@@ -72,7 +72,7 @@ def what_changed(reading: Reading) -> Drawn:
         f"{worse} of {len(found)} changes are for the worse" if worse else f"{len(found)} changes, none for the worse"
     )
     subtitle = html.P(
-        "Measures outside their usual variation of the last 52 weeks, by site, modality, scanner and protocol; concerns first",
+        "What left its usual variation of the last 52 weeks or stands out beside it, by site, modality, scanner and protocol; concerns first",
         className="subtitle",
     )
     return html.Section(

@@ -40,7 +40,7 @@ def exam(key: int, day: date, device: str, **more: Any) -> dict[str, Any]:
 
 def _frame(table: Table, rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
     schema = {c.name: next((kind for sql, kind in _KINDS if isinstance(c.type, sql)), pl.Utf8) for c in table.columns}
-    given = pl.DataFrame(list(rows), schema_overrides=schema)
+    given = pl.DataFrame(list(rows), schema_overrides=schema, infer_schema_length=None)
     rest = {
         name: pl.lit(0 if name.endswith("_key") else None, kind)
         for name, kind in schema.items()
@@ -62,14 +62,27 @@ def _dimensions(days: Iterable[date]) -> dict[str, list[dict[str, Any]]]:
              "month_starts_on": day.replace(day=1), "iso_weekday": day.isoweekday()}
             for day in days
         ],
+        "dim_time": [{"time_key": hour, "hour": hour, "shift": "day"} for hour in range(24)],
     }  # fmt: skip
 
 
-def star_of(folder: Path, exams: list[dict[str, Any]]) -> Star:
-    """Publishes exams as a star in a folder and opens it."""
+def span(day: date, device: str, opens: int, closes: int, kind: str = "in_use", **more: Any) -> dict[str, Any]:
+    """One stretch of a device's staffed day, between two hours; of a day that has passed."""
+    device_key, _, site, modality = DEVICES[device]
+    return {
+        "month": f"{day:%Y-%m}", "device_id": device, "device_key": device_key, "site_key": SITES[site], "modality": modality,
+        "date_key": int(f"{day:%Y%m%d}"), "local_day": day, "starts_at": datetime.combine(day, time(opens), UTC),
+        "start_minute": opens * 60.0, "end_minute": closes * 60.0, "minutes": (closes - opens) * 60.0, "kind": kind,
+        "is_staffed": True, "staffed_basis": "calendar", "is_bookable": kind == "idle", "exams": 0,
+        "cause": {"idle": "unfilled", "unplanned_down": "unplanned_down"}.get(kind),
+    } | more  # fmt: skip
+
+
+def star_of(folder: Path, exams: list[dict[str, Any]], **facts: list[dict[str, Any]]) -> Star:
+    """Publishes exams, and rows of other facts by the names of their tables, as a star in a folder and opens it."""
     tables: dict[str, TableVersion] = {}
     days = sorted({row["local_day"] for row in exams})
-    for name, rows in {**_dimensions(days), "fact_exam": exams}.items():
+    for name, rows in {**_dimensions(days), "fact_exam": exams, **facts}.items():
         frame = _frame(TABLES[name], rows)
         parts = frame.partition_by("month", as_dict=True) if TABLES[name].info["monthly"] else {("all",): frame}
         files = []

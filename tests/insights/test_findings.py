@@ -14,9 +14,11 @@ import polars as pl
 import pytest
 
 from insights.__main__ import main
-from insights.findings import Series, findings, judged, series_of
+from insights.finding import TOPICS, Evidence, Finding
+from insights.findings import findings, told_once
 from insights.names import Device, Names
-from insights.watched import WATCHED
+from insights.watched import WATCHED, Watched
+from insights.weekly import Series, judged, series_of
 from tests.insights.conftest import exam, star_of
 from warehouse.engines import Star
 from warehouse.measures import BREAKDOWNS, CATALOGUE
@@ -88,7 +90,8 @@ def _series(values: list[float], n: int = 30) -> Series:
 
 
 NAMES = Names({"MAIN": "Main Hospital"}, {"ct2": Device("CT2", "MAIN", "CT")}, {}, {})
-UTILIZATION = CATALOGUE["scanner_utilization"]
+UTILIZATION = Watched("scanner", "scanner_utilization", (("device",),), 5.0)
+READING = Watched("turnaround", "report_minutes_p50", (("section",),), 50.0, least_weeks=2, drifts=True)
 
 
 def test_a_run_that_is_over_says_from_when_to_when() -> None:
@@ -113,6 +116,32 @@ def test_no_finding(values: list[float], n: int) -> None:
     assert judged(UTILIZATION, _series(values, n), NAMES, AS_OF) is None
 
 
+def test_a_change_may_be_too_small_or_too_short_to_be_told() -> None:
+    changed = _series([*[60, 62] * 10, 40, 41])
+    assert judged(UTILIZATION, changed, NAMES, AS_OF) is not None
+    assert judged(UTILIZATION._replace(least=25.0), changed, NAMES, AS_OF) is None
+    assert judged(UTILIZATION._replace(least_weeks=3), changed, NAMES, AS_OF) is None
+
+
+def test_an_episode_of_the_past_makes_no_finding_of_its_end() -> None:
+    share = Watched("charges", "unbilled_share", (("site",),), 8.0, is_share=True)
+    values = [*[1.0, 2.0] * 6, 50.0, 55.0, 60.0, 52.0, *[1.0, 2.0] * 8]
+    assert judged(share, _series(values), NAMES, AS_OF) is None
+
+
+def test_a_queue_that_grows_slowly_is_found_over_the_latest_weeks() -> None:
+    chance = random.Random(4)
+    usual = [chance.choice((300, 900, 1500)) for _ in range(36)]
+    slow = [chance.choice((900, 1500, 4000, 5000)) + 400 for _ in range(12)]
+    found = judged(READING, _series([float(value) for value in (*usual, *slow)]), NAMES, AS_OF)
+    assert found is not None
+    assert found.until is None
+    assert found.evidence.p < 0.01
+    assert abs((found.since - WEEKS[36]).days) <= 42
+    as_usual = judged(READING, _series([float(value) for value in usual]), NAMES, AS_OF)
+    assert as_usual is None or as_usual.evidence.p > 0.1
+
+
 def test_weeks_without_exams_are_zero_in_a_count_and_a_gap_elsewhere() -> None:
     frame = pl.DataFrame({"week": [WEEKS[1], WEEKS[2], WEEKS[4]], "value": [3, 7, 9], "n": [3, 7, 9]})
     counted, measured = (next(series_of(frame, (), WEEKS[:6], counts=counts)) for counts in (True, False))
@@ -123,12 +152,14 @@ def test_weeks_without_exams_are_zero_in_a_count_and_a_gap_elsewhere() -> None:
 def test_every_watched_measure_and_split_exists() -> None:
     for watched in WATCHED:
         assert watched.measure in CATALOGUE
+        assert watched.topic in TOPICS
         assert {way for split in watched.splits for way in split} <= set(BREAKDOWNS)
 
 
 def test_the_json_has_the_keys_that_are_promised(slower: Star) -> None:
     first = findings(slower, AS_OF, EVERYTHING)[0].as_json()
     assert {"kind", "measure", "scope", "since", "size", "unit", "evidence", "text"} <= set(first)
+    assert {"because", "advice", "concerns", "others", "exams"} <= set(first)
     assert json.loads(json.dumps(first)) == first
     assert first["since"] == "2026-09-07"
 
@@ -142,3 +173,52 @@ def test_the_command_says_what_to_do_before_the_first_load(
     with pytest.raises(SystemExit) as refused:
         main(["findings", "--as-of", "yesterday"])
     assert refused.value.code == 2
+
+
+def found_of(
+    topic: str, scope: dict[str, str], weight: float, *, since: date = WEEKS[40], until: date | None = None
+) -> Finding:
+    evidence = Evidence((), (), (), "", 0.0, 0.0, 0.0)
+    text = f"{topic} {scope}"
+    return Finding(
+        "concern", topic, "exams", "view_data", scope, since, until, 1.0, "", evidence, 1.0, text, "", weight
+    )
+
+
+PLACES = Names(
+    {"MAIN": "Main", "WEST": "West"},
+    {"ct1": Device("CT1", "MAIN", "CT"), "ct2": Device("CT2", "MAIN", "CT"), "xr": Device("XR", "MAIN", "XR")}, {}, {},
+)  # fmt: skip
+CT1, CT2, CT, WEST = {"device": "ct1"}, {"device": "ct2"}, {"site": "MAIN", "modality": "CT"}, {"site": "WEST"}
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        pytest.param([("charges", CT, 2), ("charges", {"modality": "CT"}, 1)], [["charges", 1]], id="the same, coarser"),
+        pytest.param([("charges", CT, 2), ("charges", WEST, 1)], [["charges", 0], ["charges", 0]], id="another site"),
+        pytest.param([("charges", CT, 2), ("dose", CT1, 1)], [["charges", 0], ["dose", 0]], id="unrelated topics"),
+        pytest.param([("access", CT, 5), ("failing scanner", CT1, 2)], [["failing scanner", 1]], id="the cause leads"),
+        pytest.param([("failing scanner", CT1, 5), ("scanner", CT2, 2)], [["failing scanner", 1]], id="patients go next door"),
+        pytest.param([("wrong entry", {"device": "xr"}, 5), ("scanner", CT2, 2)], [["wrong entry", 0], ["scanner", 0]], id="not this one"),
+        pytest.param(
+            [("failing scanner", CT1, 5), ("volume", CT1, 3), ("access", CT, 2)], [["failing scanner", 2]], id="a chain of causes"
+        ),
+    ],
+)  # fmt: skip
+def test_one_cause_is_told_once(found: list[tuple[str, dict[str, str], float]], told: list[list[Any]]) -> None:
+    listed = told_once([found_of(*one) for one in found], PLACES, AS_OF)
+    assert [[one.topic, len(one.others)] for one in listed] == told
+
+
+def test_what_was_over_long_before_explains_nothing() -> None:
+    cause = found_of("failing scanner", CT1, 5, since=WEEKS[10], until=WEEKS[20])
+    effect = found_of("access", CT, 2, since=WEEKS[40])
+    assert len(told_once([cause, effect], PLACES, AS_OF)) == 2
+
+
+def test_the_order_is_that_of_weight() -> None:
+    listed = told_once(
+        [found_of("dose", CT1, 1), found_of("charges", WEST, 3), found_of("clock", CT2, 2)], PLACES, AS_OF
+    )
+    assert [one.weight for one in listed] == [3, 2, 1]
