@@ -1,9 +1,9 @@
 """Are the planted stories told? Findings of several demo hospitals against the stories that were planted in them.
 
 For every seed a demo is built (a 25th of the network's volume, 300 days), and its findings are asked for as of the telling
-day of every story and as of the end of the data, ten at most, as the pages ask. The telling day is the day on which the
+day of every story and as of the end of the data, ten at most, as the command asks. The telling day is the day on which the
 story ends, 28 days after its start where it lasts, and later by the weeks in which its measure settles (charges 21 days,
-reports 7): before that nobody could know. Only findings are used that a page shows; no detector knows of the stories.
+reports 7): before that nobody could know. No detector knows of the stories.
 
 **Rules of matching**, fixed before anything was tuned:
 
@@ -14,8 +14,10 @@ reports 7): before that nobody could know. Only findings are used that a page sh
 3. *Time.* The finding's days and the story's, a week more at both ends, have a day in common.
 
 A story is *told* where a finding of its own topic fits on its telling day; *at the end* where one fits as of the end of the
-data, which is asked of lasting stories alone; *ever* where one fits on any of the days that are asked. A finding is *true* where it fits a story by its own topic, *follows* where it
-fits by a topic that follows, else *false*. A concern never fits as an improvement. Findings of all days are summed.
+data, which is asked of lasting stories alone; *ever* where one fits on any of the days that are asked. (*Ever* was
+added while tuning; it is no part of the rules.) A finding is *true* where it fits a story by its own topic, *follows* where it
+fits by a topic that follows, else *false*. A concern never fits as an improvement. Findings of all days are summed, so that
+what lasts counts on every day on which it is told, true or false.
 
 Seeds 1 to 5 served for tuning; the default seeds 6 to 15 were held out.
 """

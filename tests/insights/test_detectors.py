@@ -89,7 +89,8 @@ def worked(exams: list[int], *, minutes: float = 480.0) -> pl.DataFrame:
 def test_staffed_days_without_an_exam_are_a_silence() -> None:
     silence = silent(worked([8] * 40 + [0] * 3))
     assert silence is not None
-    assert (silence.since, silence.days, silence.usual_exams) == (LAST - timedelta(days=2), 3, pytest.approx(24.0))
+    assert (silence.since, silence.days) == (LAST - timedelta(days=2), 3)
+    assert silence.usual_exams == pytest.approx(24.0)
 
 
 @pytest.mark.parametrize(
