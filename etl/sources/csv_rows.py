@@ -204,7 +204,7 @@ class Parse(NamedTuple):
 
 def parsed(text: str, delimiter: str) -> Parse:
     """The fields of one record, with quotes taken strictly."""
-    csv.field_size_limit(len(text) + 1)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))  # of the whole process: only ever raised
     try:
         return Parse(next(csv.reader([text], delimiter=delimiter, strict=True, skipinitialspace=True), []))
     except csv.Error as error:
