@@ -148,6 +148,6 @@ def served(
         (tmp_path / "orthanc.json").write_text(json.dumps(configuration))
         serve(["Orthanc", str(tmp_path / "orthanc.json")], port)
     source = WorklistSource(
-        kind="worklist", name="ris", host="127.0.0.1", port=port, called_ae="RIS", days_ahead=1, timeout_seconds=30
+        kind="worklist", name="ris", host="127.0.0.1", port=port, called_ae="RIS", days_ahead=1, timeout_seconds=10
     )
     return Served(source, folder, Settings(data_directory=tmp_path / "data"))
