@@ -12,6 +12,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from etl.pull.contract import PullError
 from etl.sources.contract import shown
@@ -138,6 +139,7 @@ def association(source: WorklistSource) -> Iterator[WorklistServer]:
     """
     where = f"{source.name}: {source.called_ae} at {source.host}:{source.port}"
     opened: list[Event] = []
+    rejections: list[A_ASSOCIATE_RJ] = []
     try:
         ae = AE(ae_title=source.calling_ae)
         for name in ("connection_timeout", "acse_timeout", "dimse_timeout", "network_timeout"):
@@ -148,12 +150,16 @@ def association(source: WorklistSource) -> Iterator[WorklistServer]:
             source.host,
             source.port,
             ae_title=source.called_ae,
-            evt_handlers=[(evt.EVT_CONN_OPEN, opened.append), (evt.EVT_CONN_OPEN, _no_delay)],
+            evt_handlers=[
+                (evt.EVT_CONN_OPEN, opened.append),
+                (evt.EVT_CONN_OPEN, _no_delay),
+                (evt.EVT_PDU_RECV, lambda event: _keep_rejection(event, rejections)),
+            ],
         )
     except (OSError, ValueError, TypeError) as error:
         raise PullError(f"{where} cannot be called: {shown(error)}. Check host and the two AE titles.") from error
     if not found.is_established:
-        raise PullError(f"{where} {_refusal(found, source, is_open=bool(opened))}.")
+        raise PullError(f"{where} {_refusal(rejections, source, is_open=bool(opened))}.")
     try:
         yield WorklistServer(found, where)
     except BaseException:
@@ -162,13 +168,18 @@ def association(source: WorklistSource) -> Iterator[WorklistServer]:
     found.release()
 
 
-def _refusal(found: Association, source: WorklistSource, *, is_open: bool) -> str:
+def _keep_rejection(event: Event, rejections: list[A_ASSOCIATE_RJ]) -> None:
+    """Keeps the reason as it comes: a server that hangs up at once leaves pynetdicom with an abort and no reason."""
+    if isinstance(event.pdu, A_ASSOCIATE_RJ):
+        rejections.append(event.pdu)
+
+
+def _refusal(rejections: list[A_ASSOCIATE_RJ], source: WorklistSource, *, is_open: bool) -> str:
     seconds = f"{source.timeout_seconds:g} s"
     if not is_open:
         return f"cannot be reached within {seconds}: check host, port and the firewall between, and whether it runs"
-    answer = found.acceptor.primitive
-    if found.is_rejected and answer is not None:
-        reason = (answer.result_source, answer.diagnostic)
+    if rejections:
+        reason = (rejections[0].source, rejections[0].reason_diagnostic)
         return f"rejected the association: {_REJECTIONS.get(reason, 'ask its administrator why')}"
     return (
         f"took the connection and gave no association within {seconds}: check that the port is the worklist's, and "

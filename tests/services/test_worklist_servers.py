@@ -108,11 +108,8 @@ def test_a_name_in_latin_1_is_read_as_such(served: Served, tmp_path: Path) -> No
 
 
 def test_the_wrong_title_is_named(served: Served, tmp_path: Path) -> None:
-    """On a busy machine wlmscpfs sometimes keeps silent instead of refusing; that ends in an error that names the title."""
     served.source = served.source.model_copy(update={"called_ae": "OTHER"})
-    with pytest.raises(
-        PullError, match=r"does not know the AE title that was called; set called_ae|OTHER at .* gave no association"
-    ):
+    with pytest.raises(PullError, match="does not know the AE title that was called; set called_ae"):
         served.fetch({}, tmp_path / "spool")
 
 
