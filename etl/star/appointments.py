@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from etl.sources.events import COARSE, SOURCE_PRECEDENCE
+from etl.star.site_time import date_key, local_day, local_hour, on_site
 from warehouse.schema import UNKNOWN
 
 _PLANS = SOURCE_PRECEDENCE["exam_scheduled_for"]
@@ -128,11 +129,39 @@ def fact_appointment(
             how="left",
         )
     )
-    rows = _local(rows, zones)
+    rows = rows.with_columns(
+        local_day=on_site("slot_at", zones, local_day),
+        time_key=on_site("slot_at", zones, local_hour),
+        started_day=on_site("started_at", zones, local_day),
+    )
+    rows = rows.with_columns(outcome=_outcome(late_cancel_hours))
+    kept = pl.col("outcome") == "kept"
+    ended = (
+        pl.when(pl.col("outcome") == "no_show")
+        .then("missed_at")
+        .when(pl.col("outcome").is_in(["cancelled", "late_cancelled"]))
+        .then("cancelled_at")
+        .when(pl.col("outcome") == "moved")
+        .then("next_booked_at")
+    )
+    return rows.with_columns(
+        ended.alias("ended_at"),
+        device_key=pl.when(kept & (pl.col("device_key") != UNKNOWN))
+        .then("device_key")
+        .otherwise(pl.coalesce("named_device", "device_key")),
+        lead_days=(pl.col("slot_at") - pl.col("booked_at")).dt.total_seconds() / 86400,
+        arrived_late_minutes=pl.when(kept).then(_minutes("slot_at", "arrived_at")),
+        started_late_minutes=pl.when(kept).then(_minutes("slot_at", "started_at")),
+        date_key=date_key(pl.col("local_day")),
+    )
+
+
+def _outcome(late_cancel_hours: float) -> pl.Expr:
+    """How a slot ended, of the columns of `fact_appointment`'s rows; the first that fits."""
     is_last = pl.col("next_booked_at").is_null()
     same_day = is_last & pl.col("is_performed") & (pl.col("started_day") == pl.col("local_day")).fill_null(value=False)
     late = pl.col("cancelled_at") > pl.col("slot_at") - pl.duration(seconds=late_cancel_hours * 3600)
-    outcome = (
+    return (
         pl.when(same_day & pl.col("missed_at").is_null() & (pl.col("state") == "discontinued"))
         .then(pl.lit("broken_off"))
         .when(same_day & pl.col("missed_at").is_null())
@@ -149,50 +178,7 @@ def fact_appointment(
         .then(pl.lit("kept"))
         .otherwise(pl.lit("open"))
     )
-    kept = pl.col("outcome") == "kept"
-    ended = (
-        pl.when(pl.col("outcome") == "no_show")
-        .then("missed_at")
-        .when(pl.col("outcome").is_in(["cancelled", "late_cancelled"]))
-        .then("cancelled_at")
-        .when(pl.col("outcome") == "moved")
-        .then("next_booked_at")
-    )
-    return rows.with_columns(outcome=outcome).with_columns(
-        ended.alias("ended_at"),
-        device_key=pl.when(kept & (pl.col("device_key") != UNKNOWN))
-        .then("device_key")
-        .otherwise(pl.coalesce("named_device", "device_key")),
-        lead_days=(pl.col("slot_at") - pl.col("booked_at")).dt.total_seconds() / 86400,
-        arrived_late_minutes=pl.when(kept).then(_minutes("slot_at", "arrived_at")),
-        started_late_minutes=pl.when(kept).then(_minutes("slot_at", "started_at")),
-        date_key=(
-            pl.col("local_day").dt.year() * 10000
-            + pl.col("local_day").dt.month().cast(pl.Int32) * 100
-            + pl.col("local_day").dt.day()
-        )
-        .cast(pl.Int32)
-        .fill_null(0),
-    )
 
 
 def _minutes(start: str, end: str) -> pl.Expr:
     return (pl.col(end) - pl.col(start)).dt.total_microseconds() / 60e6
-
-
-def _local(rows: pl.DataFrame, zones: dict[str, str]) -> pl.DataFrame:
-    """Local day and hour of each slot, and the local day of the start, in the site's zone (UTC where unknown)."""
-    parts = [
-        _in_zone(part, zones.get(str(site), "UTC"))
-        for (site,), part in rows.partition_by("site", as_dict=True, maintain_order=True).items()
-    ]
-    return pl.concat(parts) if parts else _in_zone(rows, "UTC")
-
-
-def _in_zone(rows: pl.DataFrame, zone: str) -> pl.DataFrame:
-    slot = pl.col("slot_at").dt.convert_time_zone(zone)
-    return rows.with_columns(
-        local_day=slot.dt.date(),
-        time_key=slot.dt.hour().cast(pl.Int32),
-        started_day=pl.col("started_at").dt.convert_time_zone(zone).dt.date(),
-    )

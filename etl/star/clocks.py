@@ -12,7 +12,7 @@ from datetime import date
 
 import polars as pl
 
-from etl.star.series import local_day
+from etl.star.site_time import local_day, on_site
 from settings import Clocks
 
 _REFERENCE = ("hl7", "extract", "fhir")
@@ -61,7 +61,7 @@ def device_clocks(
         .join(devices.select("device_key", "device_id", "site", "site_key", "modality"), on="device_key")
         .filter(pl.col("device_id") != "unknown")
     )
-    compared = compared.with_columns(local_day=local_day("machine_ended_at", zones))
+    compared = compared.with_columns(local_day=on_site("machine_ended_at", zones, local_day))
     days = (
         compared.group_by("device_id", "local_day")
         .agg(

@@ -46,6 +46,7 @@ from datetime import date, datetime
 import polars as pl
 
 from etl.star.intervals import covered, disjoint, sweep, union
+from etl.star.site_time import date_key
 from etl.star.staffing import device_days, epoch, stretches
 from settings import Settings, Utilization
 from warehouse.arrow import conform, frame_schema
@@ -397,7 +398,7 @@ def _shaped(spans: pl.DataFrame, local: pl.DataFrame, begun: pl.DataFrame) -> pl
         .join(places, on=_DAY)
         .with_columns(
             pl.col("exams").fill_null(0),
-            date_key=(day.dt.year() * 10000 + day.dt.month().cast(pl.Int32) * 100 + day.dt.day()).cast(pl.Int32),
+            date_key=date_key(day),
             month=day.dt.strftime("%Y-%m"),
             starts_at=pl.from_epoch("starts", "us").dt.replace_time_zone("UTC"),
             start_minute=begins,

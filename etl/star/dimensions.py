@@ -12,6 +12,7 @@ from etl.star.decided import Decided
 from etl.star.index import LakeIndex
 from etl.star.keys import key64, key_column, with_key
 from etl.star.sections import sections
+from etl.star.site_time import date_key
 from settings import Settings
 from warehouse.schema import UNKNOWN
 
@@ -46,7 +47,7 @@ def _dates(first: date, last: date) -> pl.DataFrame:
     days = pl.DataFrame({"day": pl.date_range(first, last, eager=True)})
     day = pl.col("day")
     known = days.select(
-        (day.dt.year() * 10000 + day.dt.month().cast(pl.Int32) * 100 + day.dt.day()).cast(pl.Int32).alias("date_key"),
+        date_key(day).alias("date_key"),
         day,
         day.dt.truncate("1w").alias("week_starts_on"),
         day.dt.truncate("1mo").alias("month_starts_on"),

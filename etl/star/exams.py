@@ -11,6 +11,7 @@ from etl.star import naturals
 from etl.star.keys import exam_ids, key_column
 from etl.star.matching import CONFIDENCE, weakest
 from etl.star.sections import sections
+from etl.star.site_time import date_key, local_day, local_hour, on_site, seconds
 from settings import Settings
 from warehouse.schema import MILESTONES, UNKNOWN
 
@@ -24,6 +25,8 @@ _PRIORITIES = {
     "urgent": ("A", "ASAP", "U", "URGENT", "UR", "HIGH", "P", "2", "T", "TIMING CRITICAL"),
     "routine": ("R", "ROUTINE", "RT", "C", "MEDIUM", "LOW", "N", "NORMAL", "3", "ELECTIVE"),
 }
+_LONGEST_IN_ROOM_HOURS = 6
+"""A patient is never that long in a scanner's room: such a statement was clicked late."""
 CLASS = {written: ours for ours, many in _CLASSES.items() for written in many}
 """PV1-2 (table 0004) and words of extracts, upper case, to ours."""
 PRIORITY = {written: ours for ours, many in _PRIORITIES.items() for written in many}
@@ -275,21 +278,17 @@ def fact_exam(parts: Parts, survivors: dict[str, str], excluded: Collection[int]
     return _flagged(_localised(exams, settings))
 
 
-_LONGEST_IN_ROOM_HOURS = 6
-"""A patient is never that long in a scanner's room: such a statement was clicked late."""
-
-
 def _with_room_time(exams: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """From when to when each exam took the room: as the RIS states it, else acquisition and the modelled patient change."""
     change = pl.col("modality").replace_strict(
         settings.utilization.change_minutes, default=0.0, return_dtype=pl.Float64
     )
     longest = pl.duration(hours=_LONGEST_IN_ROOM_HOURS)
-    shift = pl.duration(microseconds=(pl.col("clock_offset_s").fill_null(0.0) * 1e6).round(0).cast(pl.Int64))
+    shift = seconds(pl.col("clock_offset_s").fill_null(0.0))
     began = pl.coalesce(pl.col("machine_started_at") + shift, "started_at")
     done = pl.coalesce(pl.col("machine_ended_at") + shift, "ended_at", "started_at")
     done = pl.when((done >= began) & (done - began <= longest)).then(done).otherwise(began)
-    modelled_end = done + pl.duration(microseconds=(change * 60e6).round(0).cast(pl.Int64))
+    modelled_end = done + seconds(change * 60)
     fine = pl.col("in_room_confidence").is_in(["exact", "probable"]) & pl.col("left_room_confidence").is_in(
         ["exact", "probable"]
     )
@@ -380,7 +379,7 @@ def _described(exams: pl.DataFrame, survivors: dict[str, str], excluded: Collect
 
 
 def _localised(exams: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """Local day, hour and minute of each exam in its site's zone, and the partition that follows from the day."""
+    """Local day and hour of each exam on its site's clock, its age on that day, and the partition that follows."""
     at = pl.coalesce(
         "started_at",
         "machine_started_at",
@@ -397,25 +396,19 @@ def _localised(exams: pl.DataFrame, settings: Settings) -> pl.DataFrame:
         "charged_at",
         "cancelled_at",
     )
-    framed = exams.with_columns(_at=at)
-    known = [site.code for site in settings.sites]
-    parts = [_in_zone(framed.filter(pl.col("site") == site.code), site.time_zone) for site in settings.sites]
-    elsewhere = _in_zone(framed.filter(pl.col("site").is_null() | ~pl.col("site").is_in(known)), "UTC")
-    return pl.concat([*parts, elsewhere]).sort("exam_key").drop("_at")
-
-
-def _in_zone(exams: pl.DataFrame, zone: str) -> pl.DataFrame:
-    local = pl.col("_at").dt.convert_time_zone(zone)
-    day = local.dt.date()
+    zones = {site.code: site.time_zone for site in settings.sites}
+    day = pl.col("local_day")
     age = (pl.col("_at").dt.year() - pl.col("birth_year")).cast(pl.Float64)
-    return exams.with_columns(
-        local_day=day,
-        month=day.dt.strftime("%Y-%m").fill_null("0000-00"),
-        date_key=(day.dt.year() * 10000 + day.dt.month().cast(pl.Int32) * 100 + day.dt.day())
-        .cast(pl.Int32)
-        .fill_null(0),
-        time_key=local.dt.hour().cast(pl.Int32).fill_null(-1),
-        age_years=pl.coalesce(pl.col("age_years"), pl.when((age >= 0) & (age <= 130)).then(age)),
+    return (
+        exams.with_columns(_at=at)
+        .with_columns(
+            local_day=on_site("_at", zones, local_day),
+            time_key=on_site("_at", zones, local_hour).fill_null(-1),
+            age_years=pl.coalesce(pl.col("age_years"), pl.when((age >= 0) & (age <= 130)).then(age)),
+        )
+        .with_columns(date_key=date_key(day), month=day.dt.strftime("%Y-%m").fill_null("0000-00"))
+        .sort("exam_key")
+        .drop("_at")
     )
 
 

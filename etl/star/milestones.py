@@ -8,6 +8,7 @@ import polars as pl
 
 from etl.sources.events import COARSE, DEFAULT_PRECEDENCE, EVENTS, SOURCE_PRECEDENCE, STATE_ORDER
 from etl.star.matching import PROBABLE
+from etl.star.site_time import seconds
 
 _ORDERED_MILESTONES = ("ordered", "arrived", "started", "ended", "final")
 """Milestones that must not run backwards."""
@@ -97,7 +98,7 @@ def machine_candidates(times: pl.DataFrame) -> pl.DataFrame:
 
 def _on_true_clock(found: pl.DataFrame) -> pl.DataFrame:
     wrong = pl.col("source").is_in(_MACHINE_SOURCES) & pl.col("clock_offset_s").is_not_null()
-    corrected = pl.col("event_at") + pl.duration(microseconds=(pl.col("clock_offset_s") * 1e6).round(0).cast(pl.Int64))
+    corrected = pl.col("event_at") + seconds(pl.col("clock_offset_s"))
     return found.with_columns(
         stated_event_at=pl.when(wrong).then("event_at"), event_at=pl.when(wrong).then(corrected).otherwise("event_at")
     )
@@ -106,9 +107,7 @@ def _on_true_clock(found: pl.DataFrame) -> pl.DataFrame:
 def _without_wrong_steps(found: pl.DataFrame) -> pl.DataFrame:
     """Says why statements count for nothing: steps of a wrong worklist entry, and steps closed long after the last image."""
     wrong = pl.col("wrong_step").fill_null(value=False)
-    last_image = pl.col("machine_ended_at") + pl.duration(
-        microseconds=(pl.col("clock_offset_s").fill_null(0.0) * 1e6).round(0).cast(pl.Int64)
-    )
+    last_image = pl.col("machine_ended_at") + seconds(pl.col("clock_offset_s").fill_null(0.0))
     late = (pl.col("source") == "mpps") & (pl.col("event") == "exam_completed")
     late = (late & (pl.col("event_at") > last_image + pl.duration(minutes=_LATE_CLOSING_MINUTES))).fill_null(
         value=False
@@ -204,11 +203,15 @@ def _doubt_backward_times(exams: pl.DataFrame) -> pl.DataFrame:
     return exams.with_columns(flags=pl.concat_list(flags).list.drop_nulls())
 
 
+_RANK = {state: number for number, state in enumerate(STATE_ORDER)}
+
+
 def states(chosen: pl.DataFrame, performed: pl.DataFrame) -> pl.DataFrame:
     """The state of each exam: the furthest step whose evidence holds, a function of the set of events alone.
 
-    A cancellation holds unless a later statement orders or schedules the exam again, or it was performed; a request to
-    cancel is a wish and changes nothing. Images win over a cancellation.
+    A cancellation or a no-show holds unless a later statement orders or schedules the exam again, or it was performed; a
+    request to cancel is a wish and changes nothing. Images win over a cancellation. A step that was begun anew and completed
+    makes up for one that was broken off; images alone do not.
 
     Args:
         chosen: candidates with `is_chosen`.
@@ -217,70 +220,72 @@ def states(chosen: pl.DataFrame, performed: pl.DataFrame) -> pl.DataFrame:
     Returns:
         `exam_key`, `state`, `addenda`, `contradiction` (cancelled, yet performed).
     """
-    order = {state: number for number, state in enumerate(STATE_ORDER)}
-    reached = {event.name: order[event.state] for event in EVENTS if event.state in order}
-    said = pl.coalesce(pl.col("stated_at"), pl.col("event_at"))
-    # A plan's own time says nothing about when it was made: a worklist entry without one never outlives a cancellation.
-    wanted = pl.max_horizontal(
-        said.filter(pl.col("event").is_in(["order_placed", "scheduling_done"])).max(),
-        pl.col("stated_at").filter(pl.col("event") == "exam_scheduled_for").max(),
-    )
-    per_exam = (
-        chosen.filter(pl.col("passed_over").is_null())
-        .with_columns(reached=pl.col("event").replace_strict(reached, default=None, return_dtype=pl.Int32))
-        .group_by("exam_key")
-        .agg(
-            pl.col("reached").max(),
-            said.filter(pl.col("event") == "order_cancelled").max().alias("cancelled_said"),
-            said.filter(pl.col("event") == "patient_no_show").max().alias("no_show_said"),
-            wanted.alias("wanted_said"),
-            pl.col("event_at").filter(pl.col("event") == "exam_discontinued").max().alias("broken_off_at"),
-            pl.col("event_at")
-            .filter((pl.col("event") == "exam_completed") & (pl.col("source") != "dicom"))
-            .max()
-            .alias("done_at"),
-            (pl.col("event").is_in(["report_final", "report_preliminary"])).any().alias("reported"),
-            (pl.col("event").is_in(["report_corrected", "report_addendum"])).sum().alias("amended"),
-            pl.col("text_digest").filter(pl.col("event") == "report_final").drop_nulls().n_unique().alias("texts"),
-        )
-    )
-    table = performed.join(per_exam, on="exam_key", how="left")
-    holds = pl.col("cancelled_said").is_not_null() & ~(pl.col("wanted_said") > pl.col("cancelled_said")).fill_null(
-        value=False
-    )
-    absent = pl.col("no_show_said").is_not_null() & ~(pl.col("wanted_said") > pl.col("no_show_said")).fill_null(
-        value=False
-    )
-    evidence = (
-        pl.when(pl.col("is_performed"))
-        .then(pl.max_horizontal(pl.col("reached").fill_null(0), pl.lit(order["completed"])))
-        .otherwise(pl.col("reached").fill_null(0))
-    )
-    running = pl.col("is_performed") & ~pl.col("has_images") & (pl.col("reached") == order["in_progress"])
-    furthest = (
-        pl.when(running)
-        .then(pl.lit(order["in_progress"]))
-        .otherwise(evidence)
-        .replace_strict({n: s for s, n in order.items()}, return_dtype=pl.Utf8)
-    )
-    # A step begun anew and completed makes up for one that was broken off; images alone do not.
-    broken_off = pl.col("broken_off_at").is_not_null() & ~(pl.col("done_at") > pl.col("broken_off_at")).fill_null(
-        value=False
-    )
+    table = performed.join(_evidence(chosen), on="exam_key", how="left")
+    is_performed = pl.col("is_performed")
+    cancelled, missed = _still("cancelled_said"), _still("no_show_said")
+    made_up_for = (pl.col("done_at") > pl.col("broken_off_at")).fill_null(value=False)
+    broken_off = pl.col("broken_off_at").is_not_null() & ~made_up_for & ~pl.col("reported").fill_null(value=False)
     state = (
-        pl.when(absent & ~pl.col("is_performed"))
+        pl.when(missed & ~is_performed)
         .then(pl.lit("no_show"))
-        .when(holds & ~pl.col("is_performed"))
+        .when(cancelled & ~is_performed)
         .then(pl.lit("cancelled"))
-        .when(broken_off & ~pl.col("reported").fill_null(value=False))
+        .when(broken_off)
         .then(pl.lit("discontinued"))
-        .otherwise(furthest)
+        .otherwise(_furthest())
     )
+    later_texts = (pl.col("texts").fill_null(0).cast(pl.Int64) - 1).clip(lower_bound=0)
     return table.select(
         "exam_key",
         state.alias("state"),
-        (pl.col("amended").fill_null(0) + (pl.col("texts").fill_null(0).cast(pl.Int64) - 1).clip(lower_bound=0))
-        .cast(pl.Int32)
-        .alias("addenda"),
-        (holds & pl.col("is_performed")).alias("contradiction"),
+        (pl.col("amended").fill_null(0) + later_texts).cast(pl.Int32).alias("addenda"),
+        (cancelled & is_performed).alias("contradiction"),
     )
+
+
+def _evidence(chosen: pl.DataFrame) -> pl.DataFrame:
+    """What the events of each exam say of its state, one row an exam."""
+    reached = {event.name: _RANK[event.state] for event in EVENTS if event.state in _RANK}
+    event = pl.col("event")
+    said = pl.coalesce(pl.col("stated_at"), pl.col("event_at"))
+    # A plan's own time says nothing about when it was made: a worklist entry without one never outlives a cancellation.
+    wanted = pl.max_horizontal(
+        said.filter(event.is_in(["order_placed", "scheduling_done"])).max(),
+        pl.col("stated_at").filter(event == "exam_scheduled_for").max(),
+    )
+    done = (event == "exam_completed") & (pl.col("source") != "dicom")
+    return (
+        chosen.filter(pl.col("passed_over").is_null())
+        .with_columns(reached=event.replace_strict(reached, default=None, return_dtype=pl.Int32))
+        .group_by("exam_key")
+        .agg(
+            pl.col("reached").max(),
+            said.filter(event == "order_cancelled").max().alias("cancelled_said"),
+            said.filter(event == "patient_no_show").max().alias("no_show_said"),
+            wanted.alias("wanted_said"),
+            pl.col("event_at").filter(event == "exam_discontinued").max().alias("broken_off_at"),
+            pl.col("event_at").filter(done).max().alias("done_at"),
+            event.is_in(["report_final", "report_preliminary"]).any().alias("reported"),
+            event.is_in(["report_corrected", "report_addendum"]).sum().alias("amended"),
+            pl.col("text_digest").filter(event == "report_final").drop_nulls().n_unique().alias("texts"),
+        )
+    )
+
+
+def _still(said: str) -> pl.Expr:
+    """Whether an end that was said holds: nothing that was said later wants the exam again."""
+    return pl.col(said).is_not_null() & ~(pl.col("wanted_said") > pl.col(said)).fill_null(value=False)
+
+
+def _furthest() -> pl.Expr:
+    """The furthest state reached; a performed exam is at least completed, unless it has only begun and no image yet."""
+    reached = pl.col("reached").fill_null(0)
+    running = pl.col("is_performed") & ~pl.col("has_images") & (pl.col("reached") == _RANK["in_progress"])
+    rank = (
+        pl.when(running)
+        .then(pl.lit(_RANK["in_progress"]))
+        .when(pl.col("is_performed"))
+        .then(pl.max_horizontal(reached, pl.lit(_RANK["completed"])))
+        .otherwise(reached)
+    )
+    return rank.replace_strict({number: state for state, number in _RANK.items()}, return_dtype=pl.Utf8)

@@ -8,6 +8,7 @@ from etl.lake.fold import fold_series
 from etl.star import naturals
 from etl.star.keys import key_column
 from etl.star.matching import weakest
+from etl.star.site_time import local_day, on_site
 from warehouse.schema import UNKNOWN
 
 LONGEST_PAUSE_MINUTES = 30
@@ -106,19 +107,10 @@ def _with_offsets(times: pl.DataFrame, offsets: pl.DataFrame, zones: dict[str, s
     """The correction of each exam's device on the day that its clock showed."""
     known = offsets.select("device_id", "local_day", pl.col("applied_s").alias("clock_offset_s"))
     return (
-        times.with_columns(local_day=local_day("machine_started_at", zones))
+        times.with_columns(local_day=on_site("machine_started_at", zones, local_day))
         .join(known, on=["device_id", "local_day"], how="left")
         .drop("device_id", "site", "local_day")
     )
-
-
-def local_day(at: str, zones: dict[str, str]) -> pl.Expr:
-    """Day of a UTC column in the zone of the row's `site`; in UTC where the site is unknown."""
-    days = [
-        pl.when(pl.col("site") == code).then(pl.col(at).dt.convert_time_zone(zone).dt.date())
-        for code, zone in zones.items()
-    ]
-    return pl.coalesce(*days, pl.col(at).dt.date())
 
 
 def acquisitions(series: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:

@@ -26,6 +26,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from etl.sources.clock import to_utc
+from etl.star.site_time import local_day, on_site
 from settings import Settings, Site
 from warehouse.schema import UNKNOWN
 
@@ -130,8 +131,9 @@ def _versions(devices: pl.DataFrame, zones: dict[str, ZoneInfo]) -> pl.DataFrame
     known = devices.filter(
         (pl.col("device_key") != UNKNOWN) & pl.col("modality").is_not_null() & pl.col("site").is_in(list(zones))
     )
+    named = {code: str(zone) for code, zone in zones.items()}
     return known.with_columns(
-        from_day=_local_days(known, "valid_from", zones), seen_day=_local_days(known, "last_seen", zones)
+        from_day=on_site("valid_from", named, local_day), seen_day=on_site("last_seen", named, local_day)
     )
 
 
@@ -214,21 +216,15 @@ def epoch(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
-def _local_days(frame: pl.DataFrame, column: str, zones: dict[str, ZoneInfo]) -> pl.Series:
-    """The local day of a UTC time at the row's site; null stays null."""
-    pairs = zip(frame[column], frame["site"], strict=True)
-    found = [None if at is None else at.astimezone(zones[site]).date() for at, site in pairs]
-    return pl.Series(column, found, dtype=pl.Date)
-
-
 def _said(
     whole: pl.DataFrame, devices: pl.DataFrame, calendar: pl.DataFrame, zones: dict[str, ZoneInfo]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What calendars say of each device and local day, cut at midnight, and the level that rules the staffed hours of a day."""
+    named = {code: str(zone) for code, zone in zones.items()}
     entries = calendar.filter(pl.col("site").is_in(list(zones))).with_row_index("entry")
-    entries = entries.with_columns(
-        first_day=_local_days(entries, "starts_at", zones),
-        last_day=_local_days(entries.with_columns(pl.col("ends_at") - pl.duration(microseconds=1)), "ends_at", zones),
+    entries = entries.with_columns(last_instant=pl.col("ends_at") - pl.duration(microseconds=1)).with_columns(
+        first_day=on_site("starts_at", named, local_day),
+        last_day=on_site("last_instant", named, local_day),
         from_us=micros("starts_at"),
         to_us=micros("ends_at"),
     )
