@@ -3,7 +3,8 @@
 (function () {
     "use strict";
 
-    const LISTS = ["site", "modality", "patient_class", "priority", "device", "procedure", "protocol"];
+    // In the order of Filters.LISTS and of the inputs of filtersToQuery; tests/dashboards holds them together.
+    const LISTS = ["site", "modality", "patient_class", "priority", "section", "device", "procedure", "protocol"];
     const DEFAULT_PERIOD = "90d";
     const STORAGE = "mantine-color-scheme-value"; // Mantine's own key: it reads the choice at its start
     const nothing = () => window.dash_clientside.no_update;

@@ -11,7 +11,7 @@ from dashboards._shell.ids import NAV, Shell
 
 FILTERS = {
     "period": Shell.PERIOD, "days": Shell.DAYS, "site": Shell.SITE, "modality": Shell.MODALITY, "patient_class": Shell.PATIENT_CLASS,
-    "priority": Shell.PRIORITY, "device": Shell.DEVICE, "procedure": Shell.PROCEDURE, "protocol": Shell.PROTOCOL,
+    "priority": Shell.PRIORITY, "section": Shell.SECTION, "device": Shell.DEVICE, "procedure": Shell.PROCEDURE, "protocol": Shell.PROTOCOL,
 }  # fmt: skip
 
 

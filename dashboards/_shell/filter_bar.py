@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from dashboards._shell.ids import Shell
 from dashboards._shell.reading import PATIENT_CLASSES, PRIORITIES, Reading
@@ -50,11 +50,12 @@ def filter_bar(reading: Reading, path: str) -> Component:
     ]
     more = [
         _many(Shell.PRIORITY, "Priority", _options(PRIORITIES), filters.priority, "All priorities"),
+        _many(Shell.SECTION, "Reading section", _options(sections(reading)), filters.section, "All sections"),
         _many(Shell.DEVICE, "Device", _devices(reading), filters.device, "All devices"),
         _many(Shell.PROCEDURE, "Procedure", _options(used(reading, "procedure")), filters.procedure, "All procedures"),
         _many(Shell.PROTOCOL, "Protocol", _options(used(reading, "protocol")), filters.protocol, "All protocols"),
     ]
-    is_open = bool(filters.priority or filters.device or filters.procedure or filters.protocol)
+    is_open = any(getattr(filters, name) for name in LISTS[LISTS.index("priority") :])
     buttons = [
         html.Button(
             "Fewer filters" if is_open else "More filters",
@@ -94,11 +95,19 @@ def choice(key: str, label: str, options: Sequence[tuple[str, str]], value: str,
 
 def modalities(reading: Reading) -> list[str]:
     """Modalities that the scope has exams of."""
-    column = fact_exam.c.modality
+    return _distinct(reading, fact_exam.c.modality)
+
+
+def sections(reading: Reading) -> dict[str, str]:
+    """Reading sections that the scope has exams of, with the words of the pages."""
+    return {code: code.replace("_", " ").capitalize() for code in _distinct(reading, fact_exam.c.section)}
+
+
+def _distinct(reading: Reading, column: ColumnElement[str]) -> list[str]:
     frame = reading.star.frame(
-        select(column).distinct().where(exam_clause(reading.scope), column.is_not(None)).order_by(column)
+        select(column.label("code")).distinct().where(exam_clause(reading.scope), column.is_not(None)).order_by(column)
     )
-    return frame["modality"].to_list()
+    return frame["code"].to_list()
 
 
 def used(reading: Reading, name: str) -> dict[str, str]:

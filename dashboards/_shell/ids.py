@@ -26,6 +26,7 @@ class Shell(StrEnum):
     MODALITY = "shell-filter-modality"
     PATIENT_CLASS = "shell-filter-patient-class"
     PRIORITY = "shell-filter-priority"
+    SECTION = "shell-filter-section"
     DEVICE = "shell-filter-device"
     PROCEDURE = "shell-filter-procedure"
     PROTOCOL = "shell-filter-protocol"
