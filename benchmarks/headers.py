@@ -16,7 +16,7 @@ from pydicom import dcmread
 from etl.inputs import open_task
 from etl.reading import read_files
 from etl.sources.contract import Context, Input
-from etl.sources.dicom_file import open_dicom
+from etl.sources.dicom.file import open_dicom
 from settings import Settings
 from state.identity import Pseudonymiser
 

@@ -12,7 +12,7 @@ from etl.pull.contract import PullError, Remark
 from etl.pull.registry import connection
 from etl.pull.trial import Trial, remarks, try_paths
 from etl.sources.contract import Verdict
-from etl.sources.extract import check_extracts
+from etl.sources.extract.reader import check_extracts
 from settings import Settings, Source
 
 _TITLES = {"works": "works", "fails": "fails", "gives": "gives", "missing": "missing", "ask": "ask for"}

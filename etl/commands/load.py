@@ -8,7 +8,7 @@ from typing import Any
 
 from etl.commands.command import WRONG_USE, Command, CommandError, Say, open_home, store_errors
 from etl.load import Loader, Outcome
-from etl.sources.extract import check_extracts
+from etl.sources.extract.reader import check_extracts
 from settings import Settings
 
 

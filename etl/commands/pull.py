@@ -9,7 +9,7 @@ from typing import Any
 
 from etl.commands.command import SOURCE_UNREACHABLE, WRONG_USE, Command, CommandError, Say, open_home, store_errors
 from etl.pull.pull import Pulled, Puller
-from etl.sources.extract import check_extracts
+from etl.sources.extract.reader import check_extracts
 from settings import Settings, Source
 
 _VERDICTS = ("accepted", "duplicate", "rejected", "not_applicable")

@@ -229,7 +229,7 @@ def _icalendar(listed: list[Entry], made: datetime) -> str:
 
 
 def calendar_rows(history: History) -> pl.DataFrame:
-    """Entries as `calendar` rows, as `etl.sources.calendar` gives them."""
+    """Entries as `calendar` rows, as `etl.sources.calendars.reader` gives them."""
     made = exported_at(history)
     rows = [
         {

@@ -1,4 +1,4 @@
-"""Performed procedure steps as `workflow` rows, as `etl.sources.mpps` gives them; identifiers still in the clear."""
+"""Performed procedure steps as `workflow` rows, as `etl.sources.dicom.mpps` gives them; identifiers still in the clear."""
 
 from __future__ import annotations
 

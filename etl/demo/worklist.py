@@ -131,7 +131,7 @@ def _written(data: Dataset, uid: str) -> bytes:
 
 
 def worklist_rows(history: History) -> pl.DataFrame:
-    """Entries as `workflow` rows, as `etl.sources.worklist` gives them; identifiers still in the clear."""
+    """Entries as `workflow` rows, as `etl.sources.dicom.worklist` gives them; identifiers still in the clear."""
     codes, texts = {i: p.code for i, p in enumerate(PROCEDURES)}, {i: p.text for i, p in enumerate(PROCEDURES)}
     planned = _event("exam_scheduled_for", "slot_at", "(0040,0002)")
     placed = _event("order_placed", "placed", "(0040,2004)")

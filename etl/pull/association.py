@@ -16,7 +16,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from etl.pull.contract import PullError
 from etl.sources.contract import shown
-from etl.sources.worklist import FIND_CLASS
+from etl.sources.dicom.worklist import FIND_CLASS
 from settings import WorklistSource
 
 # pynetdicom writes answers and their odd values into the log; here every failure becomes a PullError.

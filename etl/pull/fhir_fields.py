@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etl.pull.contract import Remark
-from etl.sources.fhir_values import BadResourceError, Element
+from etl.sources.fhir.values import BadResourceError, Element
 
 
 class Wanted(NamedTuple):

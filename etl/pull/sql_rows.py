@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
-from etl.sources.extract_tables import EXTRACT_KEY
+from etl.sources.extract.tables import EXTRACT_KEY
 
 _LOCAL = pyarrow.timestamp("us")
 _INSTANT = pyarrow.timestamp("us", tz="UTC")

@@ -24,13 +24,13 @@ from pydicom.uid import UID, generate_uid
 
 from etl.pull.association import association
 from etl.pull.contract import Cursor, Fetched, PullError, Remark
-from etl.sources import dicom_tags as tags
 from etl.sources.contract import Context, Input, Offered, digest_of
-from etl.sources.dicom_dataset import DamagedError, DataSet
-from etl.sources.dicom_file import DicomFile, open_dicom
-from etl.sources.dicom_steps import coded, content_digest
-from etl.sources.dicom_time import parse_date
-from etl.sources.worklist import FIND_CLASS, LEFT_KEYS, left_file, read_entry
+from etl.sources.dicom import tags
+from etl.sources.dicom.dataset import DamagedError, DataSet
+from etl.sources.dicom.file import DicomFile, open_dicom
+from etl.sources.dicom.steps import coded, content_digest
+from etl.sources.dicom.time import parse_date
+from etl.sources.dicom.worklist import FIND_CLASS, LEFT_KEYS, left_file, read_entry
 from settings import Settings, WorklistSource
 from state.home import DataHome
 

@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from etl.lake.schema import TIME
+from etl.sources.calendars.recurrence import MOST_OCCURRENCES, RANGE_FUTURE, RECURRENCE_ID, WALL, bounded
 from etl.sources.clock import to_utc
-from etl.sources.recurrence import MOST_OCCURRENCES, RANGE_FUTURE, RECURRENCE_ID, WALL, bounded
 from settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from etl.lake.schema import polars_schema
-from etl.sources.calendar import READER
+from etl.sources.calendars.reader import READER
 from etl.sources.contract import Context, Input
 from etl.star.calendar import SCHEMA, expand
 from settings import Settings, Site

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from etl.lake.store import Lake
 from etl.reading import Collector, frame_of
 from etl.sources import readers
-from etl.sources.calendar import READER
-from etl.sources.calendar_words import kind_of, kind_of_summary, reason_of
+from etl.sources.calendars.reader import READER
+from etl.sources.calendars.words import kind_of, kind_of_summary, reason_of
 from etl.sources.contract import Context, Input, Offered, Verdict
 from etl.star.calendar import expand
 from settings import CalendarFile, Limits, Settings, Site

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from etl.sources.contract import Context, Input, Offered, Verdict
-from etl.sources.dicom import READER
+from etl.sources.dicom.reader import READER
 from settings import Settings
 from state.identity import Pseudonymiser
 

@@ -20,10 +20,10 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from etl.sources import dicom_tags as tags
 from etl.sources.contract import Input
-from etl.sources.dicom_dataset import Buffer, DamagedError, DataSet, TruncatedError, read_data_set
-from etl.sources.dicom_file import open_dicom
+from etl.sources.dicom import tags
+from etl.sources.dicom.dataset import Buffer, DamagedError, DataSet, TruncatedError, read_data_set
+from etl.sources.dicom.file import open_dicom
 from settings import Limits
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from etl.sources.contract import Context, Input, Offered, Verdict
-from etl.sources.dicom import READER
+from etl.sources.dicom.reader import READER
 from settings import Settings
 from state.identity import Pseudonymiser
 

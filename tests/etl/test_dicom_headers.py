@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from etl.lake.schema import polars_schema
 from etl.sources.contract import Context, Input, Offered, Verdict
-from etl.sources.dicom import READER
+from etl.sources.dicom.reader import READER
 from settings import Settings, Site
 from state.identity import Pseudonymiser
 

@@ -21,8 +21,8 @@ from pydicom.filewriter import dcmwrite
 
 from etl.lake.schema import polars_schema
 from etl.sources.contract import Context, Input, Offered, Row, Verdict
-from etl.sources.dicom import READER
-from etl.sources.dose_codes import EVENT_COLUMNS
+from etl.sources.dicom.reader import READER
+from etl.sources.dose.dose_codes import EVENT_COLUMNS
 from settings import Settings
 from state.identity import Pseudonymiser
 

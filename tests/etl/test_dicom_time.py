@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.sources.dicom_time import clock_of, parse_date, parse_offset
+from etl.sources.dicom.time import clock_of, parse_date, parse_offset
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from etl.sources.dose_codes import EVENT_COLUMNS, TOTAL_COLUMNS
-from etl.sources.figures import UNITS, Figures
-from etl.sources.units import FACTORS, factor
+from etl.sources.dose.dose_codes import EVENT_COLUMNS, TOTAL_COLUMNS
+from etl.sources.dose.figures import UNITS, Figures
+from etl.sources.dose.units import FACTORS, factor
 from settings import Dose
 from warehouse import dose_columns
 

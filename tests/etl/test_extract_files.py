@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from etl.lake.schema import polars_schema
 from etl.sources.contract import Context, Input, Offered, Row, Verdict
-from etl.sources.csv_rows import CsvRows
-from etl.sources.extract import READER, check_extracts
+from etl.sources.extract.csv_rows import CsvRows
+from etl.sources.extract.reader import READER, check_extracts
 from etl.sources.text_stream import TextStream
 from settings import Extract, Limits, Matching, Settings, Site
 from state.identity import Pseudonymiser

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from etl.reading import frame_of
 from etl.sources.contract import Context, Input, Offered, Verdict
-from etl.sources.fhir import HANDLERS, READER
+from etl.sources.fhir.reader import HANDLERS, READER
 from settings import Limits, Settings
 from state.identity import Pseudonymiser
 from tests.etl.test_fhir_rows import AT, bundle, read, request, resource, typed

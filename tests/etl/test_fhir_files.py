@@ -12,7 +12,7 @@ import pytest
 
 from etl.reading import frame_of
 from etl.sources.contract import Context, Input, Offered, Verdict
-from etl.sources.fhir import HANDLERS, READER
+from etl.sources.fhir.reader import HANDLERS, READER
 from settings import Settings
 from state.identity import Pseudonymiser
 

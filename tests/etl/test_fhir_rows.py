@@ -15,7 +15,7 @@ import pytest
 from etl.lake.schema import polars_schema
 from etl.reading import frame_of
 from etl.sources.contract import Context, Input, Offered, Verdict
-from etl.sources.fhir import READER
+from etl.sources.fhir.reader import READER
 from etl.star.matching import match
 from settings import FhirSource, Limits, Settings, Site
 from state.identity import Pseudonymiser

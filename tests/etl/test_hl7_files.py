@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.sources.contract import Context, Input, Offered, Verdict
-from etl.sources.hl7 import READER
-from etl.sources.hl7_framing import frames
+from etl.sources.hl7.framing import frames
+from etl.sources.hl7.reader import READER
 from settings import Hl7, Limits, Settings, Site
 from state.identity import Pseudonymiser
 
@@ -361,7 +361,7 @@ def test_bad_files(entry: dict[str, Any]) -> None:
 @pytest.mark.parametrize("entry", manifest("workflow", "hl7v2"))
 def test_agrees_with_python_hl7(entry: dict[str, Any]) -> None:
     """An independent parser as oracle, for the files that it reads and whose messages it tells apart."""
-    from etl.sources.hl7_message import Message
+    from etl.sources.hl7.message import Message
 
     data = (DATA / "workflow" / entry["file"]).read_bytes()
     if (

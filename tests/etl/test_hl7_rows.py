@@ -12,8 +12,8 @@ import pytest
 from etl.lake.schema import polars_schema
 from etl.sources.contract import Context, Input, Offered, Row, Verdict
 from etl.sources.events import EVENT_BY_NAME
-from etl.sources.extract import check_extracts
-from etl.sources.hl7 import READER
+from etl.sources.extract.reader import check_extracts
+from etl.sources.hl7.reader import READER
 from settings import Hl7, Matching, Settings, Site
 from state.identity import Pseudonymiser
 

@@ -21,9 +21,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from etl.reading import frame_of
-from etl.sources import dicom, worklist
 from etl.sources.contract import Context, Input, Offered, Verdict
-from etl.sources.mpps import MPPS_CLASS, REASONS
+from etl.sources.dicom import reader as dicom
+from etl.sources.dicom import worklist
+from etl.sources.dicom.mpps import MPPS_CLASS, REASONS
 from settings import Settings, Site
 from state.identity import Pseudonymiser
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from etl.pull.sql_rows import write_rows
 from etl.sources.contract import Context, Input, Offered
-from etl.sources.extract import READER
+from etl.sources.extract.reader import READER
 from settings import Extract, Settings
 from state.identity import Pseudonymiser
 

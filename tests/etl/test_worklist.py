@@ -21,11 +21,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from etl.reading import frame_of
-from etl.sources import dicom, worklist
 from etl.sources.contract import Context, Input, Offered, Verdict
-from etl.sources.dicom_dump import is_dump, read_dump
-from etl.sources.dicom_encoding import dicom_file
-from etl.sources.worklist import LEFT_KEYS, left_file
+from etl.sources.dicom import reader as dicom
+from etl.sources.dicom import worklist
+from etl.sources.dicom.dump import is_dump, read_dump
+from etl.sources.dicom.encoding import dicom_file
+from etl.sources.dicom.worklist import LEFT_KEYS, left_file
 from settings import Limits, Matching, Settings
 from state.identity import Pseudonymiser
 

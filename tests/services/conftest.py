@@ -19,8 +19,9 @@ import pytest
 from etl.inputs import FileTask, open_task
 from etl.pull.contract import Cursor
 from etl.pull.worklist import connect
-from etl.sources import dicom, worklist
 from etl.sources.contract import Context, Input, Offered
+from etl.sources.dicom import reader as dicom
+from etl.sources.dicom import worklist
 from settings import Settings, WorklistSource
 from state.home import DataHome
 

@@ -25,7 +25,7 @@ from etl.pull import fhir_bulk, fhir_http, fhir_search
 from etl.pull.contract import Fetched, PullError, Remark
 from etl.pull.fhir import FhirConnection, connect
 from etl.sources.contract import Context, Input, Verdict
-from etl.sources.fhir import READER
+from etl.sources.fhir.reader import READER
 from settings import FhirSource, Limits, Settings
 from state.identity import Pseudonymiser
 from tests.services.fhir_stub import FhirStub, Reply, outcome

@@ -27,7 +27,7 @@ from etl.pull.contract import Cursor, Fetched, PullError
 from etl.pull.pull import Puller
 from etl.pull.sql_query import problem, told
 from etl.pull.sql_watermark import BadWatermarkError, Watermark
-from etl.sources.extract_tables import EXTRACT_KEY
+from etl.sources.extract.tables import EXTRACT_KEY
 from settings import Extract, Settings, SqlSource
 from state.home import DataHome
 from warehouse.engines import StarReader

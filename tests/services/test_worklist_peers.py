@@ -21,7 +21,7 @@ from pynetdicom.events import Event
 from etl.pull.association import MOST_ANSWERS, association
 from etl.pull.contract import Fetched, PullError
 from etl.pull.worklist import connect, query
-from etl.sources.worklist import FIND_CLASS
+from etl.sources.dicom.worklist import FIND_CLASS
 from settings import Settings, WorklistSource
 
 pytestmark = pytest.mark.services

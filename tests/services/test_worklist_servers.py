@@ -12,8 +12,8 @@ import pytest
 from etl.pull.contract import PullError
 from etl.pull.pull import Puller
 from etl.pull.worklist import connect
-from etl.sources import worklist
 from etl.sources.contract import Offered, Verdict
+from etl.sources.dicom import worklist
 from state.home import DataHome
 from tests.services.conftest import TODAY, Served, change
 from warehouse.engines import StarReader

@@ -1,0 +1,1 @@
+"""Calendars of staffed hours, closures and downtime: iCalendar and CSV."""

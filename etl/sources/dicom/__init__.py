@@ -1,0 +1,1 @@
+"""DICOM objects: image headers, worklist entries, performed steps."""

@@ -1,0 +1,1 @@
+"""Radiation dose: structured reports, dose in image headers, concepts and units."""

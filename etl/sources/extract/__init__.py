@@ -1,0 +1,1 @@
+"""Tables of an EMR, RIS or billing system: CSV, Parquet and answers to SQL."""
