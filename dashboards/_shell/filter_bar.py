@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 
 from dashboards._shell.ids import Shell
 from dashboards._shell.reading import PATIENT_CLASSES, PRIORITIES, Reading
@@ -50,7 +50,7 @@ def filter_bar(reading: Reading, path: str) -> Component:
     ]
     more = [
         _many(Shell.PRIORITY, "Priority", _options(PRIORITIES), filters.priority, "All priorities"),
-        _many(Shell.SECTION, "Reading section", _options(sections(reading)), filters.section, "All sections"),
+        _many(Shell.SECTION, "Reading section", _options(dict(names.sections)), filters.section, "All sections"),
         _many(Shell.DEVICE, "Device", _devices(reading), filters.device, "All devices"),
         _many(Shell.PROCEDURE, "Procedure", _options(used(reading, "procedure")), filters.procedure, "All procedures"),
         _many(Shell.PROTOCOL, "Protocol", _options(used(reading, "protocol")), filters.protocol, "All protocols"),
@@ -95,19 +95,11 @@ def choice(key: str, label: str, options: Sequence[tuple[str, str]], value: str,
 
 def modalities(reading: Reading) -> list[str]:
     """Modalities that the scope has exams of."""
-    return _distinct(reading, fact_exam.c.modality)
-
-
-def sections(reading: Reading) -> dict[str, str]:
-    """Reading sections that the scope has exams of, with the words of the pages."""
-    return {code: code.replace("_", " ").capitalize() for code in _distinct(reading, fact_exam.c.section)}
-
-
-def _distinct(reading: Reading, column: ColumnElement[str]) -> list[str]:
+    column = fact_exam.c.modality
     frame = reading.star.frame(
-        select(column.label("code")).distinct().where(exam_clause(reading.scope), column.is_not(None)).order_by(column)
+        select(column).distinct().where(exam_clause(reading.scope), column.is_not(None)).order_by(column)
     )
-    return frame["code"].to_list()
+    return frame["modality"].to_list()
 
 
 def used(reading: Reading, name: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from dashboards._shell import numbers
 from dashboards._shell.look import LIGHT, LOOKS, Look
 from settings import Settings
 from warehouse.engines import Star, StarReader
-from warehouse.filters import Filters, site_clause
+from warehouse.filters import Filters, exam_clause, site_clause
 from warehouse.measures import Measure, evaluate, measure
 from warehouse.schema import dim_device, dim_procedure, dim_protocol, dim_site, fact_exam
 from warehouse.scope import Scope
@@ -59,11 +59,21 @@ class Names:
     device_modalities: Mapping[str, str]
     procedures: Mapping[str, str]
     protocols: Mapping[str, str]
+    sections: Mapping[str, str]
+    """Reading sections by their code of the configuration."""
 
     @cached_property
     def all(self) -> dict[str, str]:
         """Every code and key that a filter may hold, with its name."""
-        return {**PATIENT_CLASSES, **PRIORITIES, **self.procedures, **self.protocols, **self.devices, **self.sites}
+        return {
+            **PATIENT_CLASSES,
+            **PRIORITIES,
+            **self.procedures,
+            **self.protocols,
+            **self.sections,
+            **self.devices,
+            **self.sites,
+        }
 
 
 @dataclass(frozen=True)
@@ -187,7 +197,10 @@ def names_in(star: Star, scope: Scope) -> Names:
     protocols = star.frame(
         select(dim_protocol.c.protocol_key, dim_protocol.c.protocol_name).order_by(dim_protocol.c.protocol_name)
     )
+    section = fact_exam.c.section
+    read_by = star.frame(select(section).distinct().where(exam_clause(scope), section.is_not(None)).order_by(section))
     return Names(
+        sections={code: code.replace("_", " ").capitalize() for code in read_by["section"]},
         sites=dict(sites.iter_rows()),
         devices={row[0]: row[1] or row[0] for row in devices.iter_rows()},
         device_sites={row[0]: row[3] for row in devices.iter_rows()},

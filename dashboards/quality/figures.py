@@ -37,25 +37,25 @@ def clock_days(clock: Clock, name: str, look: Look) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def gaps_map(frame: pl.DataFrame, down: str, look: Look) -> dict[str, Any]:
-    """What is missing, in percent, as a map: parts across, sites, scanners or days down.
+def gaps_map(frame: pl.DataFrame, down: str, across: str, look: Look) -> dict[str, Any]:
+    """What is missing, in percent, as a map: of `title` and places, one down and the other across.
 
     Args:
-        frame: `title`, `share` and the column `down`, in the order in which they shall stand.
+        frame: `title`, `share` and the places, in the order in which they shall stand.
     """
-    cells = {(row["title"], row[down]): row["share"] for row in frame.iter_rows(named=True)}
-    rows, titles = list(dict.fromkeys(frame[down])), list(dict.fromkeys(frame["title"]))
-    shares = [[cells.get((title, row)) for title in titles] for row in rows]
+    cells = {(row[down], row[across]): row["share"] for row in frame.iter_rows(named=True)}
+    rows, columns = list(dict.fromkeys(frame[down])), list(dict.fromkeys(frame[across]))
+    shares = [[cells.get((row, column)) for column in columns] for row in rows]
     values = [[None if share is None else 100 - share for share in line] for line in shares]
     words = [
         [
-            f"<b>{numbers.shown(value, '%', 1)}</b> without {title}<br>{row}"
-            for title, value in zip(titles, line, strict=True)
+            f"<b>{numbers.shown(value, '%', 1)}</b> without {'<br>'.join((row, column) if down == 'title' else (column, row))}"
+            for column, value in zip(columns, line, strict=True)
         ]
         for row, line in zip(rows, values, strict=True)
     ]
-    figure = charts.heat(values, titles, rows, words, look, height=130 + 22 * len(rows))
-    figure["layout"]["xaxis"] |= {"tickangle": -40, "nticks": len(titles)}
+    figure = charts.heat(values, columns, rows, words, look, height=130 + 22 * len(rows))
+    figure["layout"]["xaxis"] |= {"tickangle": "auto" if down == "title" else -40, "nticks": len(columns)}
     most = max((value for line in values for value in line if value is not None), default=0.0)
     figure["data"][0]["zmax"] = max(most, LEAST_SCALE)
     return figure

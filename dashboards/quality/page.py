@@ -196,7 +196,7 @@ def times(reading: Reading) -> Drawn:
         Column("title", "Step"), Column("site_name", "Site"), Column("share", "Known", "number", "%", 1), Column("of", "Of", "number"),
         Column("missing", "Without", "number", link=_to_missing(reading)), Column("sources", "Given by, all sites"), Column("costs", "Measures that it costs", "place"),
     )  # fmt: skip
-    figure = figures.gaps_map(frame, "site_name", reading.look)
+    figure = figures.gaps_map(frame, "title", "site_name", reading.look)
     return Card(
         title,
         "Exams without a time for each step, in percent, by site: the stronger the colour, the more are missing",
@@ -296,7 +296,7 @@ def gaps(reading: Reading) -> Drawn:
         _most_gaps(frame, way),
         f"Exams without each field, in percent, by {SPLITS[way].lower()}: the {chosen.height} {which}, {FEW_EXAMS} exams or more",
         _table(columns, kept.sort("missing", descending=True, nulls_last=True), reading),
-        figures.gaps_map(kept, "name", reading.look),
+        figures.gaps_map(kept, "name", "title", reading.look),
         measures=tuple(measure(f"{part.name}_share") for part in FIELDS),
         is_wide=True,
         controls=controls,

@@ -279,9 +279,11 @@ def _next_title(ahead: pl.DataFrame, late: pl.DataFrame, reading: Reading) -> st
 
 
 def _left_words(left: float | None) -> str | None:
+    """The time left in words that stay on one line."""
     if left is None:
         return None
-    return numbers.duration(left) if left >= 0 else f"{numbers.duration(-left)} late"
+    words = numbers.duration(left) if left >= 0 else f"{numbers.duration(-left)} late"
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _late(frame: pl.DataFrame) -> pl.DataFrame:

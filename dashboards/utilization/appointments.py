@@ -19,8 +19,9 @@ from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.subpages import subpages
 from dashboards._shell.tables import Column
 from dashboards.utilization import figures, queries
-from dashboards.utilization.compute import freed_share, proposed_slot, third_next
+from dashboards.utilization.compute import freed_share, proposed_slot
 from dashboards.utilization.parts import FEW, PAGES, chosen, no_scanner_time, rows_frame, table
+from warehouse.access import AHEAD_DAYS, USUAL_DAYS, openings, third_next_available
 from warehouse.measures import measure
 
 HEADLINES = ("slot_fill_share", "no_show_share", "late_cancel_share", "backfill_share")
@@ -63,24 +64,25 @@ def booked(reading: Reading) -> Drawn:
 
 
 def soonest(reading: Reading) -> list[dict[str, Any]]:
-    """Third next available by modality and site, the longest wait first: name, days, slot minutes, free slots ahead."""
-    ahead = queries.open_ahead(reading).filter(pl.col("is_free"))
-    usual = queries.usual_slots(reading)
-    rows = []
-    for (modality, site), part in ahead.partition_by("modality", "site", as_dict=True).items():
-        if modality not in usual:
-            continue
-        minutes = usual[str(modality)]
-        gaps = list(part.select("starts_at", "minutes").iter_rows())
-        fits = part.with_columns(slots=(pl.col("minutes") / minutes).floor())
-        days = pl.col("day") - pl.lit(reading.data_to.date())
-        within = {span: int(fits.filter(days.dt.total_days() <= span)["slots"].sum()) for span in (7, 28)}
-        name = f"{modality}, {reading.names.sites.get(str(site), str(site))}"
-        rows.append({
-            "name": name, "modality": modality, "site": reading.names.sites.get(str(site), str(site)), "days": third_next(gaps, minutes, reading.data_to),
-            "slot": minutes, "week": within[7], "month": within[28], "scanners": part["device"].n_unique(),
-        })  # fmt: skip
-    return sorted(rows, key=lambda row: (-(row["days"] if row["days"] is not None else 1e9), row["name"]))
+    """Third next available by modality and site, the longest wait first: name, days, slot minutes, openings ahead."""
+    asked = (reading.star, reading.filters, reading.scope, reading.data_to)
+    ahead = (pl.col("starts_at") - reading.data_to).dt.total_days()
+    counted = (
+        openings(*asked)
+        .group_by("modality", "site")
+        .agg(
+            pl.col("slot_minutes").first().alias("slot"),
+            (ahead < 7).sum().alias("week"),
+            (ahead < 28).sum().alias("month"),
+            pl.col("device").n_unique().alias("scanners"),
+        )
+    )
+    waits = third_next_available(*asked, by=("modality", "site")).select("modality", "site", "days")
+    rows = counted.join(waits, on=["modality", "site"]).with_columns(
+        site=pl.col("site").replace_strict(dict(reading.names.sites), default=pl.col("site"), return_dtype=pl.Utf8)
+    )
+    named = rows.with_columns(name=pl.format("{}, {}", "modality", "site"))
+    return named.sort("days", "name", descending=[True, False], nulls_last=False).to_dicts()
 
 
 @section("utilization.access")
@@ -99,8 +101,8 @@ def access(reading: Reading) -> Drawn:
     look = reading.look
     shown = known[:MOST_PLACES]
     figure = charts.bars(
-        [row["name"] for row in shown], [row["days"] for row in shown], [f"{_days(row['days'])} · {row['week']} open in 7 days" for row in shown],
-        [look.modality(row["modality"]) for row in shown], look, limit=max((row["days"] for row in shown), default=1.0) * 1.6,
+        [row["name"] for row in shown], [row["days"] for row in shown], [_days(row["days"]) for row in shown],
+        [look.modality(row["modality"]) for row in shown], look, hover=[f"<b>{_days(row['days'])}</b> {row['name']}<br>{row['week']} open in 7 days" for row in shown],
     )  # fmt: skip
     columns = (
         Column("modality", "Modality"), Column("site", "Site"), Column("days", "Third next available", "number", "days", 1), Column("week", "Open in 7 days", "number"),
@@ -109,7 +111,7 @@ def access(reading: Reading) -> Drawn:
     return Card(
         title, "Days to the third open slot, by modality and site", table(columns, rows_frame(rows), reading), figure,
         note="The third, because the first two are often chance cancellations. Slots kept free for emergencies count as open unless a calendar closes them.",
-        formula=f"Free staffed time after the end of the data, planned downtime and closures left out, over {queries.AHEAD_DAYS} days; an open slot is a stretch as long as the median booked slot of the modality. Source: calendars and appointments of any system that sends them.",
+        formula=f"Free staffed time after the end of the data, planned downtime and closures left out, over {AHEAD_DAYS} days; an open slot is a stretch as long as the median booked slot of the modality in the {USUAL_DAYS} days before. Source: calendars and appointments of any system that sends them.",
         period=f"as of {numbers.moment(reading.data_to, reading.zone)}, whatever period is chosen",
     )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from math import ceil, floor, sqrt
 
 SLOT_STEP = 5
@@ -48,26 +47,6 @@ def funnel(values: Sequence[float], n: Sequence[float]) -> Funnel:
     cut = floor(WINSORED * len(z))
     held = [min(max(each, z[cut]), z[-1 - cut]) for each in z]
     return Funnel(centre, max(1.0, sum(each * each for each in held) / len(held)))
-
-
-def openings(gaps: Sequence[tuple[datetime, float]], slot_minutes: float) -> list[datetime]:
-    """Begins of the slots that fit into free stretches, in order.
-
-    Args:
-        gaps: begin and minutes of each free stretch.
-        slot_minutes: length of a slot, above 0.
-    """
-    return sorted(
-        begins + timedelta(minutes=slot_minutes * place)
-        for begins, minutes in gaps
-        for place in range(int(minutes // slot_minutes))
-    )
-
-
-def third_next(gaps: Sequence[tuple[datetime, float]], slot_minutes: float, now: datetime) -> float | None:
-    """Days from now to the third slot that is free; None where fewer than three are."""
-    found = [begins for begins in openings(gaps, slot_minutes) if begins >= now]
-    return (found[2] - now).total_seconds() / 86400 if len(found) > 2 else None
 
 
 def proposed_slot(p90_minutes: float) -> float:

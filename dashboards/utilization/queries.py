@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -11,7 +11,6 @@ from sqlalchemy.sql import FromClause
 
 from dashboards._shell.reading import Reading
 from warehouse.measures.appointments import DUE
-from warehouse.measures.measure import percentile
 from warehouse.measures.scanner_time import available, staffed
 from warehouse.schema import (
     dim_date,
@@ -23,8 +22,6 @@ from warehouse.schema import (
     fact_exam,
 )
 
-AHEAD_DAYS = 90
-"""Open slots are looked for so far ahead."""
 LEAD_BANDS = ((1, "same or next day"), (7, "2 to 7 days"), (28, "8 to 28 days"), (90, "29 to 90 days"))
 LONGEST_BAND = "over 90 days"
 
@@ -76,35 +73,6 @@ def lost_days(reading: Reading, causes: tuple[str, ...], limit: int = 200) -> pl
         .limit(limit)
     )  # fmt: skip
     return reading.star.frame(query)
-
-
-def open_ahead(reading: Reading) -> pl.DataFrame:
-    """Free staffed stretches after the end of the data: device, modality, site, day, starts_at, minutes, whole_minutes.
-
-    The period of the filters does not count; their sites, modalities and devices do.
-    """
-    first = reading.data_to.date()
-    ahead = reading.filters.over(first, first + timedelta(days=AHEAD_DAYS))
-    query = (
-        select(
-            _span.device_id.label("device"), _span.modality, dim_site.c.site_code.label("site"), _span.local_day.label("day"),
-            _span.starts_at, _span.minutes, _span.exam_key.is_(None).label("is_free"),
-        )
-        .select_from(fact_device_span.join(dim_site, _span.site_key == dim_site.c.site_key))
-        .where(ahead.clauses(fact_device_span, reading.scope), _span.is_staffed, _span.kind == "idle", _span.cause.is_(None), _span.starts_at >= reading.data_to)
-        .order_by(_span.starts_at)
-    )  # fmt: skip
-    return reading.star.frame(query)
-
-
-def usual_slots(reading: Reading) -> dict[str, float]:
-    """Median booked minutes of a slot by modality, over the filters' period."""
-    query = (
-        select(_slot.modality, percentile(0.5, _slot.slot_minutes).label("minutes"))
-        .where(reading.filters.clauses(fact_appointment, reading.scope), _slot.slot_minutes > 0)
-        .group_by(_slot.modality)
-    )
-    return {modality: float(minutes) for modality, minutes in reading.star.frame(query).iter_rows() if modality}
 
 
 def missed_by_lead(reading: Reading) -> pl.DataFrame:

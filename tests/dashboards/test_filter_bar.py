@@ -9,7 +9,7 @@ from pathlib import Path
 from dash import Dash
 
 from dashboards._shell.callbacks import FILTERS
-from dashboards._shell.filter_bar import filter_bar, sections
+from dashboards._shell.filter_bar import filter_bar
 from dashboards._shell.reading import Reading
 from warehouse.filters import LISTS
 
@@ -24,7 +24,7 @@ def test_the_browser_knows_every_filter_in_the_order_of_the_callback() -> None:
 
 
 def test_the_bar_offers_the_sections_of_the_scope(app: Dash, reading: Reading) -> None:
-    assert sections(reading) == {"body": "Body", "general": "General"}
+    assert reading.names.sections == {"body": "Body", "general": "General"}
     assert '"Reading section"' in json.dumps(
         filter_bar(reading, "/").to_plotly_json(), default=lambda each: each.to_plotly_json()
     )

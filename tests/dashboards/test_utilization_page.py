@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import sqrt
 from typing import Any
 
@@ -16,7 +16,7 @@ from dashboards._shell.cards import Card, Empty
 from dashboards._shell.look import DARK
 from dashboards._shell.reading import Reading
 from dashboards._shell.sections import SECTIONS, rendered
-from dashboards.utilization.compute import freed_share, funnel, openings, proposed_slot, third_next
+from dashboards.utilization.compute import freed_share, funnel, proposed_slot
 from warehouse.filters import Filters
 from warehouse.scope import Scope
 
@@ -146,14 +146,6 @@ def test_limits_of_a_funnel_hold_its_centre_and_narrow_with_n(units: list[tuple[
     (low, high), (wide_low, wide_high) = found.limits(400), found.limits(100)
     assert wide_low <= low <= found.centre + 1e-9
     assert found.centre - 1e-9 <= high <= wide_high
-
-
-def test_the_third_open_slot() -> None:
-    """A gap of 50 min holds two slots of 20; the third is the next day's."""
-    gaps = [(NOW, 50.0), (NOW + timedelta(days=1), 20.0)]
-    assert openings(gaps, 20) == [NOW, NOW + timedelta(minutes=20), NOW + timedelta(days=1)]
-    assert third_next(gaps, 20, NOW) == 1.0
-    assert third_next(gaps[:1], 20, NOW) is None
 
 
 @pytest.mark.parametrize(("p90", "slot"), [(20.0, 20), (20.1, 25), (3, 5), (0.0, 5)])
