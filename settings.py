@@ -172,6 +172,18 @@ class Dose(Section):
     max_rp_air_kerma_mgy: float = 100000
     max_agd_mgy: float = 100
     max_activity_mbq: float = 20000
+    expected_from: tuple[str, ...] = ("CT", "MG", "XA", "RF")
+    """Modalities whose exams shall have a dose: the denominator of the capture rate."""
+    qa_protocols: tuple[str, ...] = ("qa", "qa *", "qc *", "*daily*", "*phantom*", "*constancy*", "*quality*")
+    """Shell patterns on protocol names (any case) that hint at a phantom or test exposure, until a person says."""
+    effective_dose: bool = False
+    """Whether effective dose is shown: an estimate for populations, with coefficients that a physicist imported."""
+    window_weeks: int = Field(default=12, ge=1, le=104)
+    """Over how many weeks air kerma at the reference point is summed for one patient."""
+    smallest_sample: int = Field(default=20, ge=5)
+    """Fewer exams give no reference level (ICRP 135)."""
+    second_signature: bool = False
+    """Whether the close of an alert needs another person's signature."""
 
 
 class Limits(Section):
@@ -443,6 +455,40 @@ class CalendarFile(Section):
     time_zone: str | None = None
 
 
+class Mail(Section):
+    """The mail server that alerts are sent through."""
+
+    host: str
+    port: int = Field(default=25, ge=1, le=65535)
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    username: str | None = None
+    password: SecretStr | None = None
+    """`env:NAME` takes it from the environment."""
+    sender: str
+    recipients: tuple[str, ...]
+    timeout_seconds: float = Field(default=20, gt=0)
+
+
+class Webhook(Section):
+    """An address of the hospital's own that alerts are posted to as JSON."""
+
+    url: str = Field(pattern=r"^https?://")
+    secret: SecretStr | None = None
+    """Signs the body (HMAC-SHA-256, header `X-Isocenter-Signature`); `env:NAME` takes it from the environment."""
+    timeout_seconds: float = Field(default=20, gt=0)
+
+
+class Alerting(Section):
+    """Whom alerts are sent to. Messages hold numbers of alerts and exams, never identifiers."""
+
+    least_severity: Literal[1, 2, 3] = 3
+    """From which severity on: 3 act today, 2 review, 1 look."""
+    link: str | None = None
+    """Address of the pages, for links in messages."""
+    mail: Mail | None = None
+    webhook: Webhook | None = None
+
+
 class Freshness(Section):
     """After how many hours without a new event a kind of source is called stale."""
 
@@ -462,6 +508,7 @@ class Settings(Section):
     hl7: Hl7 = Hl7()
     not_patients: NotPatients = NotPatients()
     dose: Dose = Dose()
+    alerts: Alerting = Alerting()
     limits: Limits = Limits()
     load: Load = Load()
     web: Web = Web()
@@ -509,13 +556,31 @@ class Settings(Section):
     def digest(self) -> str:
         """A hash of all settings that shape the star (not the web server's)."""
         shaping = self.model_dump(
-            mode="json", exclude={"web", "load", "data_directory", "limits", "freshness", "sources", "turnaround"}
+            mode="json",
+            exclude={"web", "load", "data_directory", "limits", "freshness", "sources", "turnaround", "alerts"},
         )
         return sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
 
     def shown(self) -> dict[str, Any]:
         """All settings for display, secrets masked."""
         return self.model_dump(mode="json")
+
+
+def secret_text(value: SecretStr | None, setting: str) -> str:
+    """A secret in clear; `env:NAME` is taken from the environment. Empty where there is none.
+
+    Raises:
+        SettingsError: the environment has no such variable; the message names the setting.
+    """
+    text = value.get_secret_value() if value is not None else ""
+    if not text.startswith("env:"):
+        return text
+    found = os.environ.get(text.removeprefix("env:"))
+    if found is None:
+        raise SettingsError(
+            f"{setting}: the environment has no variable {text.removeprefix('env:')}. Set it and start again."
+        )
+    return found
 
 
 def load_settings(file: Path | None = None) -> Settings:

@@ -67,11 +67,11 @@
         const head = element("tr", {}, element("th", { scope: "col", class: "tick" }, all), ...content.head.map((title) => element("th", { scope: "col" }, title)));
         const body = content.rows.map((row) => {
             const id = "field-" + ++count;
-            const tick = element("input", { type: "checkbox", name: "chosen", id });
+            const tick = element("input", { type: "checkbox", name: "chosen", id, "aria-label": row.href ? row.label : null });
             tick.value = row.value;
             return element("tr", {},
                 element("td", { class: "tick" }, tick),
-                element("th", { scope: "row" }, element("label", { for: id }, row.label)),
+                element("th", { scope: "row" }, row.href ? element("a", { href: row.href, class: "row-link" }, row.label) : element("label", { for: id }, row.label)),
                 ...row.cells.map((text) => element("td", {}, text)),
                 element("td", { class: "field" }, control(row.choice, "field-" + ++count, row.choice.label)));
         });
@@ -145,9 +145,7 @@
             if (answer.ok) {
                 said.textContent = body.message;
                 ticks(form).forEach((one) => { one.checked = false; });
-                show(body.effect);
-                redraw();
-                watch();
+                arrive(body);
             } else {
                 refuse(form, body.errors || { "": body.error || "This could not be kept. Try again." });
             }
@@ -157,6 +155,21 @@
         } finally {
             delete form.dataset.sending;
             button.removeAttribute("aria-disabled");
+        }
+    }
+
+    // After an answer: on to the page that it names, else this page anew.
+    function arrive(body) {
+        if (body.go) {
+            history.pushState({}, "", body.go);
+            window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+            window.scrollTo(0, 0);
+            return;
+        }
+        redraw();
+        if (body.effect) {
+            show(body.effect);
+            watch();
         }
     }
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Engine, Row, desc, insert, select
+from sqlalchemy import Connection, Engine, Row, desc, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from state.database import writing
@@ -79,20 +79,33 @@ class AuditTrail:
     key: bytes = field(repr=False)
     clock: Callable[[], datetime] = utc_now
 
-    def append(self, actor: str, action: str, target: str = "", detail: Detail | None = None) -> int:
+    def append(
+        self,
+        actor: str,
+        action: str,
+        target: str = "",
+        detail: Detail | None = None,
+        also: Callable[[Connection, int], None] = lambda _connection, _seq: None,
+    ) -> int:
         """Adds one row and returns its number.
+
+        Args:
+            also: writes, in the same transaction, what the row speaks of; it gets the row's number. Either both are
+                kept or none.
 
         Raises:
             StoreBusyError: other processes appended all the time; nothing was added.
         """
         for _ in range(TRIES):
             try:
-                return self._append_once(actor, action, target, detail or {})
+                return self._append_once(actor, action, target, detail or {}, also)
             except IntegrityError:  # another process took the number first (PostgreSQL; SQLite waits instead)
                 continue
         raise StoreBusyError(f"Not saved: the audit was busy {TRIES} times in a row. Try again.")
 
-    def _append_once(self, actor: str, action: str, target: str, detail: Detail) -> int:
+    def _append_once(
+        self, actor: str, action: str, target: str, detail: Detail, also: Callable[[Connection, int], None]
+    ) -> int:
         with writing(self.engine) as connection:
             last = connection.execute(select(audit.c.seq, audit.c.hash).order_by(desc(audit.c.seq)).limit(1)).first()
             unsealed = Entry(
@@ -107,6 +120,7 @@ class AuditTrail:
             )
             row = vars(unsealed) | {"hash": unsealed.expected_hash(self.key)}
             connection.execute(insert(audit).values(row))
+            also(connection, unsealed.seq)
         logger.info("audit %d %s %s %s", row["seq"], row["action"], row["actor"], row["hash"])
         return unsealed.seq
 

@@ -33,6 +33,20 @@ class DecisionKind(StrEnum):
     """Subject: pseudonym that a merge ended, and the survivor. Value: `merged`, `survivor`."""
     CALENDAR = "calendar"
     """Subject: site or device, kind and start. Value: `site`, `device`, `modality`, `kind`, `starts_local`, `ends_local`, `reason`."""
+    MAP_PROTOCOL = "map_protocol"
+    """Subject: protocol key. Value: `status` confirmed or rejected, and `code`, `scheme`, `name` of the standard exam."""
+    EXPOSURE_CLASS = "exposure_class"
+    """Subject: exam key. Value: `exposure_class`: patient, phantom or service."""
+    DOSE_TABLE = "dose_table"
+    """Subject: name of an imported table. Value: `kind` (`reference_levels` or `coefficients`), `rows`: a list of the
+    table's rows as `warehouse/dosimetry/tables.py` reads them."""
+    EXPECTED_RANGE = "expected_range"
+    """Subject: protocol key, device id or empty, metric, joined by `|`. Value: `protocol_key`, `device_id`, `metric`, `low`, `high`."""
+    DOSE_RULE = "dose_rule"
+    """Subject: rule id. Value: `active`, and what it overrides of the shipped rule; the star does not depend on it."""
+    DOSE_PROJECT = "dose_project"
+    """Subject: name of an optimisation project. Value: `protocol_key`, `device_id` or empty, `metric`, `baseline_from`,
+    `changed_on`, `target`, `stop_rule`, `note`, `outcome`; the star does not depend on it."""
 
 
 class DecisionError(StateError):

@@ -24,6 +24,9 @@ class Permission(StrEnum):
     SEE_PERSONS = "see_persons"
     RETRY_REJECTS = "retry_rejects"
     DECIDE_DATA = "decide_data"
+    REVIEW_DOSE = "review_dose"
+    MANAGE_DOSE = "manage_dose"
+    LOOK_UP_PATIENTS = "look_up_patients"
     MANAGE_ACCOUNTS = "manage_accounts"
     VIEW_AUDIT = "view_audit"
 
@@ -59,10 +62,16 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {_P.VIEW_EXECUTIVE, _P.VIEW_UTILIZATION, _P.VIEW_TURNAROUND, _P.VIEW_DOSE, _P.EXPORT},
     ),
     Role.RADIATION_SAFETY: frozenset(
-        {_P.VIEW_DOSE, _P.VIEW_UTILIZATION, _P.VIEW_DATA, _P.SEE_EXAM_ROWS, _P.SEE_IDENTIFIED, _P.EXPORT},
+        {
+            _P.VIEW_DOSE, _P.VIEW_UTILIZATION, _P.VIEW_DATA, _P.SEE_EXAM_ROWS, _P.SEE_IDENTIFIED, _P.EXPORT,
+            _P.REVIEW_DOSE, _P.MANAGE_DOSE, _P.LOOK_UP_PATIENTS,
+        },
     ),
     Role.PHYSICIST: frozenset(
-        {_P.VIEW_DOSE, _P.VIEW_UTILIZATION, _P.VIEW_DATA, _P.SEE_EXAM_ROWS, _P.EXPORT},
+        {
+            _P.VIEW_DOSE, _P.VIEW_UTILIZATION, _P.VIEW_DATA, _P.SEE_EXAM_ROWS, _P.EXPORT,
+            _P.REVIEW_DOSE, _P.MANAGE_DOSE,
+        },
     ),
     Role.OPERATIONS: frozenset(
         {_P.VIEW_EXECUTIVE, _P.VIEW_UTILIZATION, _P.VIEW_TURNAROUND, _P.VIEW_DATA, _P.SEE_EXAM_ROWS, _P.EXPORT},

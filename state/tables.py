@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -124,4 +126,57 @@ decisions = Table(
     Column("revoked_at", UtcTime),
     Column("revoked_reason", Text),
     Index("ix_decisions_kind", "kind", "subject"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "key", String(255), nullable=False, unique=True, comment="Rule and what crossed it: raised once, never again."
+    ),
+    Column("rule", String(64), nullable=False, comment="Identifier of the rule."),
+    Column("reader", String(16), nullable=False, comment="limit, group, size, drift, low or legal: what found it."),
+    Column("severity", Integer, nullable=False, comment="3 act today, 2 review, 1 look."),
+    Column("subject_kind", String(16), nullable=False, comment="event, exam, patient or protocol."),
+    Column("subject", String(64), nullable=False, comment="Key in the star, as text."),
+    Column("exam_key", BigInteger, comment="Exam that raised it; null for a protocol's drift."),
+    Column("site_code", String(16), nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("device_id", String(255), nullable=False),
+    Column("protocol_key", BigInteger, nullable=False),
+    Column("happened_on", Date, nullable=False, comment="Local day of the exam, or first day of the drift."),
+    Column("raised_at", UtcTime, nullable=False),
+    Column("evidence", JSON, nullable=False, comment="Value, limit, frozen baseline, causes and twins as they were."),
+    Index("ix_alerts_happened_on", "happened_on"),
+    Index("ix_alerts_exam_key", "exam_key"),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("alert_id", ForeignKey("alerts.id"), comment="Null for the sign-off of a period."),
+    Column("step", String(32), nullable=False, comment="See state/reviews.py."),
+    Column("value", JSON, nullable=False, comment="Reason, action, assignee, due day, period: what the step says."),
+    Column("text", Text, nullable=False, comment="Free words of the reviewer."),
+    Column("actor", String(64), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column(
+        "audit_seq", ForeignKey("audit.seq"), nullable=False, unique=True, comment="Row of the audit that seals it."
+    ),
+    Column("digest", String(64), nullable=False, comment="Of all of the above; the same stands in the audit's row."),
+    Index("ix_reviews_alert_id", "alert_id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("alert_id", ForeignKey("alerts.id"), nullable=False),
+    Column("channel", String(16), nullable=False, comment="mail or webhook."),
+    Column("recipient", String(255), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("error", Text, comment="Why it was not delivered; null where it was."),
+    Index("ix_deliveries_alert_id", "alert_id"),
 )

@@ -49,6 +49,7 @@ def test_every_line_that_the_file_shows_can_be_set_and_shows_the_default(file: P
         "calendars",
         "sources",
         "hl7",
+        "alerts",
     }
     assert shown.model_dump(exclude=examples) == Settings().model_dump(exclude=examples)
     assert shown.web.model_dump(exclude={"secret"}) == Web().model_dump(exclude={"secret"})
@@ -57,6 +58,9 @@ def test_every_line_that_the_file_shows_can_be_set_and_shows_the_default(file: P
     )
     assert shown.hl7.model_dump(exclude={"statuses"}) == Settings().hl7.model_dump(exclude={"statuses"})
     assert [source.kind for source in shown.sources] == ["folder", "worklist", "fhir", "sql"]
+    assert shown.alerts.least_severity == Settings().alerts.least_severity
+    assert shown.alerts.mail is not None
+    assert shown.alerts.webhook is not None
     assert shown.extracts[0].columns["event:report_final"] == "SIGNED_AT"
 
 

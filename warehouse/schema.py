@@ -193,6 +193,16 @@ dim_protocol = _table(
     _column("protocol_key", BigInteger, "Hash of modality and name; 0 is unknown.", required=True),
     _column("protocol_name", Text, "As the scanner wrote it.", source="(0018,1030); 125203"),
     _column("modality", Text, "Modality."),
+    _column("standard_code", Text, "Code of the standard exam that people mapped it to."),
+    _column("standard_scheme", Text, "RADLEX, LN (LOINC) or own."),
+    _column("standard_name", Text, "Name of that standard exam: what dose is compared by."),
+    _column(
+        "mapping_status",
+        Text,
+        "unmapped, confirmed or rejected (it is no exam to compare).",
+        required=True,
+        values=("unmapped", "confirmed", "rejected"),
+    ),
 )
 
 dim_patient = _table(
@@ -265,6 +275,69 @@ dim_turnaround_target = _table(
         low=0,
     ),
     _column("target_share", Double, "Percent of the exams that shall keep it.", unit="%", required=True, low=0),
+)
+
+
+dim_reference_level = _table(
+    "dim_reference_level",
+    "One row a reference, action or notification level with its source: shipped ones, and those that a physicist imported.",
+    ["level_key"],
+    _column("level_key", BigInteger, "Hash of all its other columns.", required=True),
+    _column("authority", Text, "Who set it.", required=True),
+    _column("year", Integer, "Year of the table.", required=True),
+    _column("population", Text, "adult, or the children that it is for, in words.", required=True),
+    _column("age_band", Text, "Band of `warehouse/dosimetry/bands.py`; empty is any."),
+    _column("weight_band", Text, "Band of `warehouse/dosimetry/bands.py`; empty is any."),
+    _column("modality", Text, "CT, XA, RF, XR, MG, NM or PT.", required=True),
+    _column("procedure_name", Text, "Examination as the table names it.", required=True),
+    _column("indication", Text, "Clinical indication; empty is any."),
+    _column("standard_code", Text, "Standard exam that it is compared with; null where none is confirmed."),
+    _column(
+        "metric",
+        Text,
+        "ctdivol_mgy (a sequence), dlp_mgycm, dap_gycm2, rp_air_kerma_mgy, agd_mgy, activity_mbq, fluoro_time_s (an exam).",
+        required=True,
+    ),
+    _column("unit", Text, "Unit of the level.", required=True),
+    _column("level", Double, "The level.", required=True, low=0),
+    _column("percentile", Text, "What it is: 75th of medians, achievable dose, action level."),
+    _column("phantom", Text, "head16 or body32 where a CT level states or implies it."),
+    _column("source", Text, "Publication and date.", required=True),
+    _column("valid_from", Date, "First day on which it holds.", required=True),
+    _column("valid_to", Date, "First day on which it holds no longer; null while it does."),
+    _column("origin", Text, "shipped or imported.", required=True, values=("shipped", "imported")),
+)
+
+dim_dose_coefficient = _table(
+    "dim_dose_coefficient",
+    "One row a conversion factor from a dose quantity to effective dose, as a physicist imported it.",
+    ["quantity", "region", "agent", "phantom", "age_band"],
+    _column(
+        "quantity",
+        Text,
+        "dlp_mgycm, dap_gycm2 or activity_mbq.",
+        required=True,
+        values=("dlp_mgycm", "dap_gycm2", "activity_mbq"),
+    ),
+    _column("region", Text, "Body region, as `fact_irradiation_event.body_region`; empty is any.", required=True),
+    _column("agent", Text, "Radiopharmaceutical, lower case; empty is any.", required=True),
+    _column("phantom", Text, "head16 or body32, which the factor presumes; empty where none is meant.", required=True),
+    _column("age_band", Text, "Age band that it is for.", required=True),
+    _column("factor", Double, "mSv for one unit of the quantity.", unit="mSv", required=True, low=0),
+    _column("source", Text, "Publication, table and edition.", required=True),
+)
+
+dim_expected_range = _table(
+    "dim_expected_range",
+    "One row a range that a physicist set for a protocol; without a row the range comes from history.",
+    ["protocol_key", "device_id", "metric"],
+    _key("protocol_key", "dim_protocol", "Protocol."),
+    _column("device_id", Text, "Device; empty is every one.", required=True),
+    _column("metric", Text, "ctdivol_mgy, dlp_mgycm, ssde_mgy, dap_gycm2, rp_air_kerma_mgy or agd_mgy.", required=True),
+    _column("low", Double, "Below it an exam is looked at: image quality.", low=0),
+    _column("high", Double, "Above it an exam is looked at.", low=0),
+    _column("set_by", Text, "Who set it.", required=True),
+    _column("set_on", Date, "Day on which it was set.", required=True),
 )
 
 
@@ -661,6 +734,27 @@ fact_irradiation_event = _table(
     _column("event_number", Integer, "Order in its report."),
     _column("started_at", TIME, "Start.", unit="UTC"),
     *_dose(EVENT_COLUMNS),
+    _column("is_localizer", Boolean, "CT localizer: constant angle, no figure of an exam's dose.", required=True),
+    _column(
+        "body_region",
+        Text,
+        "Region by target region, else protocol or procedure in words: head, neck, chest, abdomen, pelvis, spine, "
+        "abdomen and pelvis, chest abdomen pelvis, extremity, breast, whole body; null where nothing says.",
+    ),
+    _column("size_cm", Double, "Size that the size-specific dose rests on.", unit="cm"),
+    _column(
+        "size_method",
+        Text,
+        "Where the size comes from, best first: stated, water equivalent diameter, effective diameter, lateral, ap.",
+    ),
+    _column("ssde_mgy", Double, "Size-specific dose estimate; null without size or phantom.", unit="mGy"),
+    _column("ssde_method", Text, "stated, or the report of the AAPM that gives the factor: 204, 220 or 293."),
+    _column(
+        "is_estimate",
+        Boolean,
+        "A dose figure is our estimate: DLP of image headers, without over-ranging.",
+        required=True,
+    ),
     _column("object_class", Text, "Kind of object the figures come from.", required=True),
     _column("object_uid", Text, "SOP Instance UID of that object."),
     _column("objects", Integer, "Objects that state this event, the one used included.", required=True, low=1),
@@ -669,6 +763,35 @@ fact_irradiation_event = _table(
     _column("file", Text, "File that it was read from."),
     _column("digest", Text, "Landing row that it was read from.", required=True),
     _column("flags", Text, "Doubts: implausible or unknown units, joined by `; `."),
+    monthly="exam",
+)
+
+fact_dose_source = _table(
+    "fact_dose_source",
+    "One row an event and object that states it: the one whose figures are used, and those passed over.",
+    ["event_key", "object_key"],
+    _column("event_key", BigInteger, "Event.", required=True, references="fact_irradiation_event.event_key"),
+    _column("object_key", BigInteger, "Hash of the object's UID, or of the input where it has none.", required=True),
+    _column("exam_key", BigInteger, "Exam.", required=True, references="fact_exam.exam_key"),
+    _month(),
+    _column("object_uid", Text, "SOP Instance UID; of image headers that of one of the acquisition's images."),
+    _column("object_class", Text, "rdsr, enhanced_sr, rrdsr, dose_image, mpps or header.", required=True),
+    _column("object_at", TIME, "Content date and time.", unit="UTC"),
+    _column("study_uid", Text, "Study that the object names."),
+    _column("is_used", Boolean, "The figures of the event come from it.", required=True),
+    _column(
+        "passed_over",
+        Text,
+        "Why it was passed over: same figures, an older statement, a dose report is better; null for the one used.",
+    ),
+    _column("ctdivol_mgy", Double, "CTDIvol as this object states it.", unit="mGy"),
+    _column("dlp_mgycm", Double, "DLP as this object states it.", unit="mGy·cm"),
+    _column("dap_gycm2", Double, "DAP as this object states it.", unit="Gy·cm²"),
+    _column("rp_air_kerma_mgy", Double, "Dose (RP) as this object states it.", unit="mGy"),
+    _column("agd_mgy", Double, "AGD as this object states it.", unit="mGy"),
+    _column("activity_mbq", Double, "Activity as this object states it.", unit="MBq"),
+    _column("file", Text, "File that it was read from."),
+    _column("digest", Text, "Landing row.", required=True),
     monthly="exam",
 )
 
@@ -683,7 +806,30 @@ fact_exam_dose = _table(
     _key("protocol_key", "dim_protocol", "Protocol of the event with the most dose."),
     _column("dose_kind", Text, "ct, projection, mammography or administration.", required=True),
     _column("events", Integer, "Distinct events.", required=True, low=0),
-    _column("ctdivol_max_mgy", Double, "Greatest CTDIvol of its events.", unit="mGy"),
+    _column("acquisitions", Integer, "Its events less localizers.", required=True, low=0),
+    _column(
+        "repeats", Integer, "Events marked as repeated, or that repeat another of the same view or protocol.", low=0
+    ),
+    _column(
+        "exposure_class",
+        Text,
+        "patient, phantom (identifiers match a pattern, or a person said so), service, or suspected (a hint, until a "
+        "person says): only patient enters figures.",
+        required=True,
+        values=("patient", "phantom", "service", "suspected"),
+    ),
+    _column("class_reason", Text, "The pattern, the hint or the person's reason; null for patients."),
+    _column("age_years", Double, "Age at the exam: stated, else by year of birth.", unit="a", low=0),
+    _column("age_band", Text, "Band of `warehouse/dosimetry/bands.py`; null without an age."),
+    _column("weight_kg", Double, "Weight as stated with the exam.", unit="kg", low=0),
+    _column("height_m", Double, "Height as stated with the exam.", unit="m", low=0),
+    _column("weight_band", Text, "Band of `warehouse/dosimetry/bands.py`; null without a weight."),
+    _column("size_cm", Double, "Size of the event with the greatest SSDE.", unit="cm"),
+    _column("size_method", Text, "Where that size comes from."),
+    _column("ssde_max_mgy", Double, "Greatest SSDE of its events.", unit="mGy"),
+    _column("ctdivol_max_mgy", Double, "Greatest CTDIvol of its events, localizers left out.", unit="mGy"),
+    _column("dlp_head16_mgycm", Double, "Sum of DLP over events with the 16 cm phantom.", unit="mGy·cm"),
+    _column("dlp_body32_mgycm", Double, "Sum of DLP over events with the 32 cm phantom.", unit="mGy·cm"),
     _column("dlp_mgycm", Double, "Sum of DLP over distinct events.", unit="mGy·cm"),
     _column("dap_gycm2", Double, "Sum of DAP over distinct events.", unit="Gy·cm²"),
     _column("rp_air_kerma_mgy", Double, "Sum of Dose (RP) over distinct events.", unit="mGy"),
@@ -692,6 +838,12 @@ fact_exam_dose = _table(
     _column("agd_mgy", Double, "Sum of AGD, both breasts and events without a side.", unit="mGy"),
     _column("activity_mbq", Double, "Sum of administered activity.", unit="MBq"),
     *_dose(TOTAL_COLUMNS),
+    _column("dap_exam_gycm2", Double, "DAP of the exam: the stated total, else the sum.", unit="Gy·cm²"),
+    _column("rp_exam_mgy", Double, "Dose (RP) of the exam: the stated total, else the sum.", unit="mGy"),
+    _column("rp_comparable", Boolean, "The reference point is the interventional one, so that skin-dose rules hold."),
+    _column("rp_plane_a_mgy", Double, "Sum of Dose (RP) of plane A, or of the single plane.", unit="mGy"),
+    _column("rp_plane_b_mgy", Double, "Sum of Dose (RP) of plane B.", unit="mGy"),
+    _column("is_estimate", Boolean, "The headline rests on an estimate from image headers.", required=True),
     _column(
         "headline_value",
         Double,

@@ -89,7 +89,7 @@ class Guard:
         permission = getattr(current_app.view_functions.get(request.endpoint or ""), "permission", None)
         if permission is not None and person.may(permission):
             return None
-        return self._refused(Denial(request.path, permission))
+        return refused(request.path, permission)
 
     def _is_page_route(self) -> bool:
         """Whether Dash answers this path with its index page."""
@@ -109,12 +109,12 @@ class Guard:
         body = request.get_json(silent=True)
         output = body.get("output") if isinstance(body, dict) else None
         if not isinstance(body, dict) or not isinstance(output, str) or output not in self._app.callback_map:
-            return self._refused(Denial("callback"))
+            return refused("callback")
         if output.startswith(ROUTER_OUTPUT):
             return self._router(body, person)
         entry = self._app.callback_map[output]
         denial = _callback_denial(entry["callback"].__module__, person)
-        return None if denial is None else self._refused(denial)
+        return None if denial is None else refused(denial.what, denial.permission)
 
     def _router(self, body: dict[str, Any], person: Person) -> Response | None:
         """Dash's own callback that draws the page of an address: Dash takes the address from its first input."""
@@ -122,20 +122,22 @@ class Guard:
         first = inputs[0] if isinstance(inputs, list) and inputs else None
         pathname = first.get("value") if isinstance(first, dict) else None
         if not isinstance(pathname, str):
-            return self._refused(Denial("router"))
+            return refused("router")
         try:
             path = self._app.strip_relative_path(pathname) or ""
         except UnsupportedRelativePath:
-            return self._refused(Denial("router"))
+            return refused("router")
         denial = _page_denial(path, person)
         if denial is None:
             return None
         audit_action("denied", denial.what, {"permission": denial.permission or "none"})
         return denial_component(denial.permission)
 
-    def _refused(self, denial: Denial) -> Response:
-        audit_action("denied", denial.what, {"permission": denial.permission or "none"})
-        return denied_json("Your role does not open this.")
+
+def refused(what: str, permission: str | None = None) -> Response:
+    """The answer to what a role does not open; it is audited."""
+    audit_action("denied", what, {"permission": permission or "none"})
+    return denied_json("Your role does not open this.")
 
 
 def same_origin() -> bool:

@@ -13,20 +13,24 @@ from state.accounts import Accounts
 from state.audit import AuditTrail
 from state.database import open_state
 from state.home import DataHome
+from state.identity import Pseudonymiser
 from state.sessions import Sessions
+from state.vault import Vault
 
 EXTENSION = "isocenter_access"
 
 
 @dataclass(frozen=True)
 class Services:
-    """Accounts, sessions and audit of one server."""
+    """Accounts, sessions, audit and identities of one server."""
 
     settings: Settings
     engine: Engine
     accounts: Accounts
     sessions: Sessions
     audit: AuditTrail
+    vault: Vault
+    pseudonymiser: Pseudonymiser
 
     @property
     def web(self) -> Web:
@@ -40,7 +44,8 @@ class Services:
         audit = AuditTrail(engine, home.derived("audit"))
         web = settings.web
         sessions = Sessions(engine, timedelta(minutes=web.idle_minutes), timedelta(hours=web.session_hours))
-        return cls(settings, engine, Accounts(engine, audit), sessions, audit)
+        vault = Vault(home.vault_file, home.derived("vault"))
+        return cls(settings, engine, Accounts(engine, audit), sessions, audit, vault, home.pseudonymiser)
 
     @classmethod
     def of(cls, server: Flask) -> Services:

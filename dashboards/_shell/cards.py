@@ -191,5 +191,12 @@ PAGE_KEYS = (
     "lost",
     "missed",
     "day",
+    "alert",
+    "show",
+    "reader",
+    "patient",
+    "metric",
+    "rule",
+    "exam_of",
 )
 """What pages read from the address besides filters."""

@@ -86,6 +86,12 @@ def nice_ticks(low: float, high: float, *, minutes: bool = False, count: int = 5
     return [round(index * step, 10) for index in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times the powers of ten between two positive values."""
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    return [step * 10.0**power for power in powers for step in (1, 2, 5) if low <= step * 10.0**power <= high]
+
+
 def padded(values: Sequence[float | None], share: float = 0.08, floor_at: float | None = 0.0) -> tuple[float, float]:
     """A range that holds all values with some air; never below `floor_at` where all values are above it."""
     known = [value for value in values if value is not None] or [0.0, 1.0]

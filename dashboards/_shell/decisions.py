@@ -14,14 +14,16 @@ import dash
 from dash import html
 from dash.development.base_component import Component
 from flask import Flask, Response, abort, current_app, jsonify, request
+from flask.typing import ResponseReturnValue
 
-from dashboards._access.guard import needs
-from dashboards._access.people import current_person
+from dashboards._access.guard import needs, refused
+from dashboards._access.people import Person, current_person
 from dashboards._access.services import Services
 from dashboards._shell import numbers, urls
 from dashboards._shell.forms import MOST_REASON, Field, Form, html_form
 from dashboards._shell.publishing import Effect, Publishing, effect
 from dashboards._shell.reading import Reading, Served, reading_of
+from dashboards._shell.routes import refused_fields
 from dashboards._shell.subpages import subpages
 from state.decisions import Decision, DecisionError, DecisionKind, Decisions
 from state.roles import Permission
@@ -60,6 +62,8 @@ class Deciding:
     """Whether it lies in the reader's scope."""
     words: Callable[[Decision, Reading], str]
     """What was decided, in a sentence."""
+    permission: Permission = Permission.DECIDE_DATA
+    """What taking one needs, and taking it back."""
 
 
 DECIDING: dict[str, Deciding] = {}
@@ -80,19 +84,21 @@ def register(server: Flask) -> None:
     server.add_url_rule(urls.EFFECT, "effect", effect_now, methods=["GET"])
 
 
-@needs(Permission.DECIDE_DATA)
-def decide(kind: str) -> Response:
+@needs(Permission.VIEW_DATA)
+def decide(kind: str) -> ResponseReturnValue:
     """Takes the decision of a form; 422 with a message a field where it cannot be taken."""
     how, person = DECIDING.get(kind), current_person()
     if how is None or person is None:
         abort(404)
+    if not person.may(how.permission):
+        return refused(request.path, how.permission)
     given, wrong = _fields(), _reason_errors(request.form.get("reason", ""))
     try:
         made = how.take(given, _reading())
     except FieldError as error:
         wrong = error.messages | wrong
     if wrong:
-        return _refused(wrong)
+        return refused_fields(wrong)
     kept = decisions_of(current_app)
     known = {one.subject: one.value for one in kept.standing(how.kind)}
     fresh = [(how.kind, subject, value) for subject, value in made if known.get(subject) != value]
@@ -102,30 +108,35 @@ def decide(kind: str) -> Response:
     return _taken("1 decision is kept." if len(fresh) == 1 else f"{len(fresh)} decisions are kept.")
 
 
-@needs(Permission.DECIDE_DATA)
-def revoke() -> Response:
+@needs(Permission.VIEW_DATA)
+def revoke() -> ResponseReturnValue:
     """Takes a decision back."""
     person = current_person()
-    if person is None:
-        abort(404)
+    if person is None or not _may_decide(person):
+        return refused(request.path, Permission.DECIDE_DATA)
     given = _fields()
     if wrong := _reason_errors(given.get("reason", "")):
-        return _refused(wrong)
+        return refused_fields(wrong)
     kept, reading = decisions_of(current_app), _reading()
     found = next((one for one in kept.standing() if str(one.id) == given.get("number")), None)
     gone = {"": "This decision was taken back or replaced already. Load the page again."}
     if found is None or not may_open(found, reading):
-        return _refused(gone)
+        return refused_fields(gone)
+    needed = DECIDING[found.kind.value].permission
+    if not person.may(needed):
+        return refused(request.path, needed)
     try:
         kept.revoke(person.username, found.id, given["reason"])
     except DecisionError:  # another was quicker
-        return _refused(gone)
+        return refused_fields(gone)
     return _taken("Taken back: what held before holds again.")
 
 
-@needs(Permission.DECIDE_DATA)
-def publish() -> Response:
+@needs(Permission.VIEW_DATA)
+def publish() -> ResponseReturnValue:
     """Begins to bring what was decided into the star."""
+    if not _may_decide(current_person()):
+        return refused(request.path, Permission.DECIDE_DATA)
     return _taken("Started.")
 
 
@@ -170,25 +181,33 @@ def effect_of(reading: Reading) -> Effect:
 
 def parts_of_data(reading: Reading, here: str) -> list[Component]:
     """Links between the pages about the data, and whether what people decided is in the star."""
+    pages = [(path, name) for path, name in STEWARD_PAGES if _may_open_page(path, reading)]
+    return [subpages(pages, here, reading), effect_words(reading)]
+
+
+def effect_words(reading: Reading) -> Component:
+    """Whether what people decided is in the star, and the way to bring it there."""
     now = effect_of(reading)
     shown: list[Component] = [html.P(now.words, className="effect-words", role="status")]
-    if now.state in {"waiting", "failed"} and reading.may(Permission.DECIDE_DATA):
+    if now.state in {"waiting", "failed"} and _may_decide(reading.person):
         shown.append(
             html_form(Form(urls.PUBLISH, "Bring into the star now", is_quiet=True), "Bring decisions into the star")
         )
-    pages = [(path, name) for path, name in STEWARD_PAGES if _may_open_page(path, reading)]
-    return [
-        subpages(pages, here, reading),
-        html.Div(shown, className=f"effect {now.state}", **{"data-effect": now.state}),
-    ]
+    return html.Div(shown, className=f"effect {now.state}", **{"data-effect": now.state})
 
 
 def decision_list(found: Sequence[Decision], reading: Reading, nothing: str) -> Component:
     """Decisions with who took them, when and why, each with its way back."""
     if not found:
         return html.P(nothing, className="subtitle")
-    hold = {one.id for one in decisions_of(current_app).standing()} if reading.may(Permission.DECIDE_DATA) else set()
-    return html.Ul([_entry(one, reading, may_end=one.id in hold) for one in found], className="decisions")
+    hold = {one.id for one in decisions_of(current_app).standing()}
+    return html.Ul(
+        [
+            _entry(one, reading, may_end=one.id in hold and reading.may(DECIDING[one.kind.value].permission))
+            for one in found
+        ],
+        className="decisions",
+    )
 
 
 def undo_form(found: Decision) -> Component:
@@ -201,6 +220,11 @@ def undo_form(found: Decision) -> Component:
         is_quiet=True,
     )
     return html.Details([html.Summary("Take back"), html_form(back, f"Take decision {found.id} back")])
+
+
+def _may_decide(person: Person | None) -> bool:
+    """Whether a person may take decisions of any kind."""
+    return person is None or any(person.may(how.permission) for how in DECIDING.values())
 
 
 def _entry(one: Decision, reading: Reading, *, may_end: bool) -> Component:
@@ -244,12 +268,6 @@ def _taken(message: str) -> Response:
     return jsonify(
         message=message, effect={"state": "running", "words": "Taking effect: the star is being brought up to date."}
     )
-
-
-def _refused(messages: dict[str, str]) -> Response:
-    answer = jsonify(errors=messages)
-    answer.status_code = 422
-    return answer
 
 
 def _effect_json() -> dict[str, str]:

@@ -45,6 +45,8 @@ class Row:
     """First cell, and the name of the tick."""
     cells: tuple[str, ...]
     choice: Field
+    href: str = ""
+    """Where its first cell leads."""
 
 
 @dataclass(frozen=True)

@@ -131,3 +131,17 @@ def _total(reading: Reading, name: str | Measure) -> tuple[float | None, int, bo
     row = frame.row(0, named=True)
     value = None if row["value"] is None else float(row["value"])
     return value, int(row["n"] or 0), bool(row["withheld"])
+
+
+def fact_card(label: str, value: str, line: str) -> Component:
+    """A card with one number that is no measure of the catalogue, and a line on what it is."""
+    number = html.P(html.Span(value, className="kpi-number"), className="kpi-value")
+    return html.Section(
+        [
+            html.H2(label, className="kpi-label"),
+            html.Div(number, className="kpi-row"),
+            html.P(line, className="kpi-line"),
+        ],
+        className="card kpi",
+        **{"aria-label": label},
+    )

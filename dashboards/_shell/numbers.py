@@ -99,7 +99,9 @@ def day(value: date) -> str:
 
 
 def days(start: date, end: date) -> str:
-    """`18 Aug – 16 Nov 2026`; the first year only where it is another one."""
+    """`18 Aug – 16 Nov 2026`; the first year only where it is another one, one day alone as itself."""
+    if start == end:
+        return day(start)
     first = f"{start.day} {start:%b}" if start.year == end.year else day(start)
     return f"{first} – {day(end)}"
 

@@ -18,6 +18,20 @@ TURNAROUND_BOARD = "/turnaround/board"
 TURNAROUND_PATHS = "/turnaround/paths"
 DOSE = "/dose"
 DOSE_EVENT = "/dose/event"
+DOSE_INBOX = "/dose/inbox"
+DOSE_CASE = "/dose/case"
+DOSE_PROTOCOLS = "/dose/protocols"
+DOSE_DICTIONARY = "/dose/dictionary"
+DOSE_LEVELS = "/dose/levels"
+DOSE_RULES = "/dose/rules"
+DOSE_FLUOROSCOPY = "/dose/fluoroscopy"
+DOSE_MODALITIES = "/dose/modalities"
+DOSE_PATIENTS = "/dose/patients"
+DOSE_FIND_PATIENT = "/dose/patients/find"
+DOSE_SIGN_OFF = "/dose/sign-off"
+DOSE_REVIEW = "/dose/review"
+DOSE_SIGN = "/dose/sign"
+DOSE_PACK = "/dose/pack"
 DATA = "/data"
 QUALITY = "/data/quality"
 QUALITY_DEVICES = "/data/scanners"
@@ -58,6 +72,11 @@ def exam(exam_key: int) -> str:
 def dose_event(event_key: int) -> str:
     """One irradiation event in full."""
     return f"{DOSE_EVENT}?event={event_key}"
+
+
+def dose_case(alert: int, query: str = "") -> str:
+    """The case that an alert belongs to."""
+    return with_query(DOSE_CASE, query, alert=str(alert))
 
 
 def export(section: str, query: str) -> str:

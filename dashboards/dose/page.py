@@ -21,6 +21,7 @@ from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards._shell.weekly import statement, weekly
 from dashboards.dose import figures
+from dashboards.dose.parts import dose_pages
 from dashboards.dose.queries import QUANTITIES, Quantity, highest_events, spread_by_protocol_and_device
 from insights.process_behaviour import process_behaviour
 from warehouse.measures import measure
@@ -41,7 +42,7 @@ dash.register_page(
 def layout(**query: str) -> Component:
     """The page with the choices of the address."""
     content = [
-        slot("dose.headlines", height=140, is_wide=True), slot("dose.spread", height=560, is_wide=True), slot("dose.trend"), slot("dose.moved"), slot("dose.highest", height=480, is_wide=True),
+        slot("dose.parts", height=60, is_wide=True), slot("dose.headlines", height=140, is_wide=True), slot("dose.spread", height=560, is_wide=True), slot("dose.trend"), slot("dose.moved"), slot("dose.highest", height=480, is_wide=True),
     ]  # fmt: skip
     return page(
         "Dose",
@@ -50,6 +51,12 @@ def layout(**query: str) -> Component:
         content,
         intro="Dose quantities as the devices state them, each exposure counted once. None of them is the dose of a patient's organs.",
     )
+
+
+@section("dose.parts")
+def parts(reading: Reading) -> Drawn:
+    """Links to the other dose pages."""
+    return dose_pages(urls.DOSE, reading)
 
 
 @section("dose.headlines")

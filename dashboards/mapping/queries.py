@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
-import polars as pl
 from sqlalchemy import func, select
 
 from dashboards._shell.reading import Reading
-from insights.procedures import Local, Target
+from dashboards.mapping.used import VOLUME_DAYS, Used, target_of, text
+from insights.procedures import Local
 from warehouse.filters import exam_clause
 from warehouse.schema import dim_procedure, dim_protocol, fact_exam
 
-VOLUME_DAYS = 90
-"""Days before the end of the data over which procedures are counted."""
 _exam, _procedure = fact_exam.c, dim_procedure.c
-
-
-@dataclass(frozen=True)
-class Used:
-    """A local procedure, its volume and what it is mapped to in the star."""
-
-    local: Local
-    n: int
-    """Exams in the last 90 days of the data."""
-    status: str
-    """unmapped, confirmed or rejected."""
-    target: Target | None
 
 
 def procedures(reading: Reading) -> list[Used]:
@@ -69,34 +54,11 @@ def _usual_protocols(reading: Reading) -> dict[int, str]:
 def _used(row: dict[str, object], protocol: str | None) -> Used:
     local = Local(
         int(str(row["procedure_key"])),
-        _text(row["procedure_code"]),
-        _text(row["procedure_text"]),
-        _text(row["modality"]),
+        text(row["procedure_code"]),
+        text(row["procedure_text"]),
+        text(row["modality"]),
         protocol,
-        _text(row["stated_code"]),
-        _text(row["stated_scheme"]),
+        text(row["stated_code"]),
+        text(row["stated_scheme"]),
     )
-    code, scheme, name = (_text(row[f"standard_{part}"]) for part in ("code", "scheme", "name"))
-    target = Target(code, scheme or "", name or code) if code else None
-    return Used(local, int(str(row["n"])), _text(row["mapping_status"]) or "unmapped", target)
-
-
-def _text(value: object) -> str | None:
-    return str(value) if value not in (None, "") else None
-
-
-def coverage(found: list[Used]) -> tuple[float | None, int]:
-    """Percent of exams, the rejected procedures left out, whose procedure is mapped; and the exams behind it."""
-    frame = pl.DataFrame(
-        [(one.n, one.status) for one in found if one.status != "rejected"],
-        schema={"n": pl.Int64, "status": pl.Utf8},
-        orient="row",
-    )
-    total = int(frame["n"].sum())
-    mapped = int(frame.filter(pl.col("status") == "confirmed")["n"].sum())
-    return (100 * mapped / total if total else None), total
-
-
-def still_open(found: list[Used], decided: set[str]) -> list[Used]:
-    """What is unmapped in the star and not decided since."""
-    return [one for one in found if one.status == "unmapped" and str(one.local.key) not in decided]
+    return Used(local, int(str(row["n"])), text(row["mapping_status"]) or "unmapped", target_of(row))

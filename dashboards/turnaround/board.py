@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from dashboards._shell import charts, numbers, urls
 from dashboards._shell.cards import Card, Empty
 from dashboards._shell.filter_bar import choice
+from dashboards._shell.kpi import fact_card
 from dashboards._shell.layout import page
 from dashboards._shell.reading import PATIENT_CLASSES, PRIORITIES, Reading
 from dashboards._shell.sections import Drawn, section, slot
@@ -61,10 +62,10 @@ def now(reading: Reading) -> Drawn:
     oldest = frame["waited_minutes"].max()
     clear = f"{numbers.rounded(frame.height / daily, 2)} days" if daily else numbers.NOTHING
     cards = [
-        _fact("Unread now", _count(frame.height, least), f"at {numbers.moment(reading.data_to, reading.zone)}"),
-        _fact("Past their target", _count(late, least), f"{_count(due, least)} more within the hour"),
-        _fact("Waiting longest", numbers.duration(float(oldest)) if isinstance(oldest, float) and not 0 < frame.height < least else numbers.NOTHING, "since the end of the exam"),
-        _fact("To clear them", clear if not 0 < frame.height < least else numbers.NOTHING, f"at {numbers.count(daily)} reports a day, the mean of the last 7 days, if nothing came"),
+        fact_card("Unread now", _count(frame.height, least), f"at {numbers.moment(reading.data_to, reading.zone)}"),
+        fact_card("Past their target", _count(late, least), f"{_count(due, least)} more within the hour"),
+        fact_card("Waiting longest", numbers.duration(float(oldest)) if isinstance(oldest, float) and not 0 < frame.height < least else numbers.NOTHING, "since the end of the exam"),
+        fact_card("To clear them", clear if not 0 < frame.height < least else numbers.NOTHING, f"at {numbers.count(daily)} reports a day, the mean of the last 7 days, if nothing came"),
     ]  # fmt: skip
     return html.Div([subpages(PAGES, urls.TURNAROUND_BOARD, reading), html.Div(cards, className="kpis")])
 
@@ -296,19 +297,6 @@ def _due(frame: pl.DataFrame, minutes: float) -> pl.DataFrame:
 
 def _count(value: int, small_count: int) -> str:
     return numbers.withheld(small_count) if 0 < value < small_count else numbers.count(value)
-
-
-def _fact(label: str, value: str, line: str) -> Component:
-    number = html.P(html.Span(value, className="kpi-number"), className="kpi-value")
-    return html.Section(
-        [
-            html.H2(label, className="kpi-label"),
-            html.Div(number, className="kpi-row"),
-            html.P(line, className="kpi-line"),
-        ],
-        className="card kpi",
-        **{"aria-label": label},
-    )
 
 
 def _period(reading: Reading) -> str:

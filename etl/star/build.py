@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -113,6 +113,7 @@ class StarBuilder:
             offsets.select("device_id", "local_day", "applied_s").filter(pl.col("applied_s").is_not_null()).collect(),
             _stations(found),
             self._decided.excluded,
+            self._decided.exposure_classes,
         )
         return _Around(known, found, base)
 
@@ -366,7 +367,7 @@ def _stations(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_offsets(known: Known, offsets: pl.DataFrame) -> Known:
-    return Known(known.settings, known.survivors, offsets, known.stations, known.excluded)
+    return replace(known, offsets=offsets)
 
 
 def _slot_months(slots: pl.LazyFrame, exams: pl.DataFrame | None = None) -> list[str]:

@@ -16,9 +16,10 @@ from state.audit import AuditTrail
 from state.database import open_state
 from state.decisions import Decision, DecisionKind, Decisions
 from state.home import DataHome
+from warehouse.arrow import frame_schema
 
 MAPPING = {
-    "procedure_key": pl.Int64,
+    "key": pl.Int64,
     "mapping_status": pl.Utf8,
     "standard_code": pl.Utf8,
     "standard_scheme": pl.Utf8,
@@ -68,8 +69,12 @@ class Decided:
         )
 
     @property
-    def procedure_mapping(self) -> pl.DataFrame:
-        """Procedures that people mapped or rejected, in the columns of `MAPPING`."""
+    def exposure_classes(self) -> dict[int, str]:
+        """Exams of which people said whose exposure they were: patient, phantom or service."""
+        return {int(one.subject): str(one.value["exposure_class"]) for one in self._of(DecisionKind.EXPOSURE_CLASS)}
+
+    def mapping(self, kind: DecisionKind) -> pl.DataFrame:
+        """Procedures or protocols that people mapped or rejected, in the columns of `MAPPING`."""
         rows = [
             (
                 int(one.subject),
@@ -78,9 +83,28 @@ class Decided:
                 one.value.get("scheme"),
                 one.value.get("name"),
             )
-            for one in self._of(DecisionKind.MAP_PROCEDURE)
+            for one in self._of(kind)
         ]
         return pl.DataFrame(rows, schema=MAPPING, orient="row")
+
+    def dose_tables(self, kind: str) -> list[dict[str, str]]:
+        """Rows of the tables of a kind that physicists imported: `reference_levels` or `coefficients`."""
+        tables = [one for one in self._of(DecisionKind.DOSE_TABLE) if one.value["kind"] == kind]
+        return [row for one in tables for row in one.value["rows"]]
+
+    @property
+    def expected_ranges(self) -> pl.DataFrame:
+        """Ranges that physicists set for protocols, in the columns of `dim_expected_range`."""
+        rows = [
+            {
+                **{name: one.value[name] for name in ("protocol_key", "device_id", "metric", "low", "high")},
+                "protocol_key": int(one.value["protocol_key"]),
+                "set_by": one.decided_by,
+                "set_on": one.decided_at.date(),
+            }
+            for one in self._of(DecisionKind.EXPECTED_RANGE)
+        ]
+        return pl.DataFrame(rows, schema=frame_schema("dim_expected_range"), orient="row")
 
     @property
     def calendar(self) -> pl.DataFrame:
@@ -114,6 +138,7 @@ class Decided:
         return {
             "standing": [str(one.id) for one in self.standing],
             "excluded": sorted(str(key) for key in self.excluded),
+            "classes": sorted(f"{key}={said}" for key, said in self.exposure_classes.items()),
             "undone": sorted(f"{ended}>{survivor}" for ended, survivor in self.undone_merges),
             "others": [
                 _digest([one for one in self.standing if one.kind is kind])
@@ -122,8 +147,11 @@ class Decided:
         }
 
     def changed_exams(self, marks: dict[str, list[str]]) -> set[int]:
-        """Exams taken out or taken back since a publication."""
-        return {int(key) for key in set(marks.get("excluded", [])) ^ set(self.marks()["excluded"])}
+        """Exams taken out or taken back since a publication, and those whose exposure was said to be another's."""
+        now = self.marks()
+        out = set(marks.get("excluded", [])) ^ set(now["excluded"])
+        classes = set(marks.get("classes", [])) ^ set(now["classes"])
+        return {int(key) for key in out} | {int(one.partition("=")[0]) for one in classes}
 
     def changed_patients(self, marks: dict[str, list[str]]) -> set[str]:
         """Patients whose merges were taken apart, or put together again, since a publication."""

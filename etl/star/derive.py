@@ -8,7 +8,7 @@ import polars as pl
 
 from etl.lake.schema import LANDING
 from etl.lake.store import SCHEMAS
-from etl.star import dose, exams, milestones
+from etl.star import dose_events, dose_exams, exams, milestones
 from etl.star.appointments import fact_appointment, slots
 from etl.star.matching import match
 from etl.star.series import acquisitions, exam_series, machine_time
@@ -54,6 +54,8 @@ class Known:
     """Which device a station name or AE title means."""
     excluded: frozenset[int] = frozenset()
     """Exams that people took out of all measures."""
+    exposure_classes: dict[int, str] = field(default_factory=dict)
+    """Exams of which people said whose exposure they were: patient, phantom or service."""
 
     @property
     def zones(self) -> dict[str, str]:
@@ -74,8 +76,9 @@ def derive(landed: Landed, known: Known) -> dict[str, pl.DataFrame]:
     series = exam_series(landed.series, matches.imaging)
     times = machine_time(series, known.offsets, known.zones)
     found = milestones.choose(milestones.candidates(landed.workflow, times, matches.workflow))
-    events = dose.irradiation_events(landed.irradiation_event, matches.imaging)
-    doses = dose.exam_doses(events, landed.dose_report, matches.imaging, landed.irradiation_event)
+    events = dose_events.irradiation_events(landed.irradiation_event, matches.imaging)
+    sources = dose_events.dose_sources(landed.irradiation_event, matches.imaging, events)
+    doses = dose_exams.exam_doses(events, landed.dose_report, matches.imaging, landed.irradiation_event)
     said, imaged = exams.statements(landed.workflow, matches.workflow), exams.images(series)
     dosed = exams.dosed(events, doses, landed.dose_report, matches.imaging)
     whole = exams.joined_exams(said, imaged, dosed).select(
@@ -106,7 +109,9 @@ def derive(landed: Landed, known: Known) -> dict[str, pl.DataFrame]:
     )
     exam = exams.fact_exam(parts, known.survivors, known.excluded, settings)
     place = exam.select("exam_key", "month", "site_key")
-    doses = doses.drop("month", "site_key", strict=False)
+    doses = dose_exams.of_patients(
+        doses.drop("month", "site_key", strict=False), exam, events, known.exposure_classes, settings.dose
+    )
     facts = {
         "fact_exam": exam,
         "fact_exam_event": found.join(place, on="exam_key"),
@@ -116,10 +121,11 @@ def derive(landed: Landed, known: Known) -> dict[str, pl.DataFrame]:
         "fact_series": series.drop("month").with_columns(instances=pl.col("instance_count")).join(place, on="exam_key"),
         "fact_irradiation_event": events.drop("month")
         .with_columns(
-            stated=dose.stated_json(events["stated"]),
+            stated=dose_events.stated_json(events["stated"]),
             flags=pl.when(pl.col("flags").list.len() > 0).then(pl.col("flags").list.join("; ")),
         )
         .join(place, on="exam_key"),
+        "fact_dose_source": sources.drop("month").join(place.select("exam_key", "month"), on="exam_key"),
         "fact_exam_dose": doses.join(place, on="exam_key"),
     }
     return {name: conform(name, facts[name]) for name in EXAM_FACTS}

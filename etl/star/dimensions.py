@@ -14,6 +14,8 @@ from etl.star.keys import key64, key_column, with_key
 from etl.star.sections import sections
 from etl.star.site_time import date_key
 from settings import Settings
+from state.decisions import DecisionKind
+from warehouse.dosimetry import tables
 from warehouse.schema import UNKNOWN
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -33,13 +35,21 @@ def dimensions(
         "dim_site": _sites(settings),
         "dim_device": found_devices,
         "dim_procedure": _procedures(index, settings, decided),
-        "dim_protocol": _protocols(index),
+        "dim_protocol": _protocols(index, decided),
         "dim_patient": _patients(index, decided),
         "dim_provider": _providers(index),
         "dim_department": _named(index, "department"),
         "dim_payer": _named(index, "payer"),
         "dim_reading_hours": _reading_hours(settings),
         "dim_turnaround_target": _turnaround_targets(settings),
+        "dim_reference_level": pl.concat(
+            [
+                tables.shipped_reference_levels(),
+                tables.reference_levels(decided.dose_tables(tables.REFERENCE_LEVELS), "imported"),
+            ]
+        ).unique("level_key", keep="first", maintain_order=True),
+        "dim_dose_coefficient": tables.coefficients(decided.dose_tables(tables.COEFFICIENTS)),
+        "dim_expected_range": decided.expected_ranges,
     }
 
 
@@ -171,7 +181,7 @@ def _procedures(index: LakeIndex, settings: Settings, decided: Decided) -> pl.Da
         seen.join(texts, on="key", how="left")
         .join(modalities, on="key", how="left")
         .join(stated, on="key", how="left")
-        .join(decided.procedure_mapping.rename({"procedure_key": "key"}), on="key", how="left")
+        .join(decided.mapping(DecisionKind.MAP_PROCEDURE), on="key", how="left")
         .sort("key")
         .select(
             pl.col("key").alias("procedure_key"),
@@ -194,15 +204,25 @@ def _procedures(index: LakeIndex, settings: Settings, decided: Decided) -> pl.Da
     return pl.concat([unknown, named], how="diagonal")
 
 
-def _protocols(index: LakeIndex) -> pl.DataFrame:
+def _protocols(index: LakeIndex, decided: Decided) -> pl.DataFrame:
     named = (
         _observed(index, "protocol", {"name": pl.Utf8, "modality": pl.Utf8})
+        .join(decided.mapping(DecisionKind.MAP_PROTOCOL), on="key", how="left")
         .sort("key")
-        .select(pl.col("key").alias("protocol_key"), pl.col("name").alias("protocol_name"), "modality")
+        .select(
+            pl.col("key").alias("protocol_key"),
+            pl.col("name").alias("protocol_name"),
+            "modality",
+            "standard_code",
+            "standard_scheme",
+            "standard_name",
+            pl.col("mapping_status").fill_null("unmapped"),
+        )
     )
-    return pl.concat(
-        [pl.DataFrame({"protocol_key": [UNKNOWN], "protocol_name": ["Unknown protocol"]}), named], how="diagonal"
+    unknown = pl.DataFrame(
+        {"protocol_key": [UNKNOWN], "protocol_name": ["Unknown protocol"], "mapping_status": ["unmapped"]}
     )
+    return pl.concat([unknown, named], how="diagonal")
 
 
 def _patients(index: LakeIndex, decided: Decided) -> pl.DataFrame:

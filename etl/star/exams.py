@@ -33,6 +33,9 @@ PRIORITY = {written: ours for ours, many in _PRIORITIES.items() for written in m
 """ORC-7.6, OBR-5, OBR-27.6, TQ1-9 and words of extracts to ours."""
 
 
+TAKEN_OUT = "taken out by a person"
+
+
 def _upper(column: str) -> pl.Expr:
     return pl.col(column).str.strip_chars().str.to_uppercase()
 
@@ -358,7 +361,7 @@ def _described(exams: pl.DataFrame, survivors: dict[str, str], excluded: Collect
         pl.coalesce("weight_kg", "dose_weight_kg").alias("weight_kg"),
         pl.coalesce("height_m", "dose_height_m").alias("height_m"),
         pl.when(pl.col("exam_key").is_in(list(excluded)))
-        .then(pl.lit("taken out by a person"))
+        .then(pl.lit(TAKEN_OUT))
         .otherwise(pl.coalesce("image_not_patient", "ris_not_patient", "dose_not_patient"))
         .alias("not_patient"),
         pl.coalesce("image_study_uid", "ris_study_uid", "dose_study_uid").alias("study_uid"),

@@ -21,7 +21,8 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import SECTIONS, rendered
 from dashboards.calendar.queries import days as calendar_days
 from dashboards.calendar.queries import month_of
-from dashboards.mapping.queries import coverage, procedures, still_open
+from dashboards.mapping.queries import procedures
+from dashboards.mapping.used import coverage, still_open
 from dashboards.quality import queries
 from dashboards.quality.issues import doubt, issue, missing
 from warehouse.engines import Star

@@ -1,86 +1,25 @@
-"""Irradiation events and the dose of exams: the union of distinct events over all objects, beside what reports state."""
+"""The dose of exams: sums over distinct events beside what reports state, the patient's bands, and whose exposure it was."""
 
 from __future__ import annotations
 
-import orjson
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
 import polars as pl
 
 from etl.star import naturals
+from etl.star.dose_events import DECIMALS
+from etl.star.exams import TAKEN_OUT
 from etl.star.keys import key_column
-from warehouse.dose_columns import DOSE_FIGURES, TOTAL_COLUMNS, TOTALS_TOLERANCE
+from settings import Dose
+from warehouse.dose_columns import TOTAL_COLUMNS, TOTALS_TOLERANCE
+from warehouse.dosimetry.bands import age_band, weight_band
 from warehouse.schema import UNKNOWN
 
-_DECIMALS = 9
-"""Sums are rounded here, far below any dosimeter's digit, so that binary fractions leave no noise behind the last digit."""
-
-
-def irradiation_events(landed: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
-    """One row an exposure or administration: of several objects that state it, the best and latest.
-
-    A dose report beats a header; of two reports the later content time wins, and a disagreement between objects of the
-    same rank is marked. An event seen under several exams is attached to one of them, once. Where only CT image headers
-    tell, and their CTDIvol varies from slice to slice, the mean of the different values stands, flagged.
-    """
-    if landed.is_empty():
-        return landed.with_columns(
-            exam_key=pl.lit(None, pl.Int64),
-            event_key=pl.lit(None, pl.Int64),
-            device_key=pl.lit(None, pl.Int64),
-            protocol_key=pl.lit(None, pl.Int64),
-            objects=pl.lit(None, pl.Int32),
-            is_disputed=pl.lit(None, pl.Boolean),
-        )
-    exams = matches.group_by("digest").agg(pl.col("exam_key").min())
-    stated = landed.join(exams, on="digest")
-    best = pl.col("object_rank") == pl.col("object_rank").min()
-    in_header = pl.col("object_class") == "header"
-    # All images of one acquisition are one statement.
-    statement = pl.when(in_header).then(pl.lit("header")).otherwise(pl.col("object_uid"))
-    by_slice = (in_header & (pl.col("event_kind") == "ct")).all()
-    slices = pl.col("ctdivol_mgy").drop_nulls().unique()
-    disputed = ~by_slice & pl.any_horizontal(
-        [pl.col(name).filter(best).drop_nulls().n_unique() > 1 for name in DOSE_FIGURES]
-    )
-    facts = stated.group_by("event_uid").agg(
-        statement.n_unique().cast(pl.Int32).alias("objects"),
-        disputed.alias("is_disputed"),
-        pl.when(by_slice & (slices.len() > 1)).then(slices.sort().mean().round(_DECIMALS)).alias("mean_over_slices"),
-        pl.col("exam_key").min().alias("own_exam"),
-    )
-    winners = stated.sort(
-        "event_uid",
-        "object_rank",
-        pl.col("object_at").dt.epoch("us").fill_null(0) * -1,
-        pl.col("object_uid").fill_null(""),
-        "digest",
-    ).unique("event_uid", keep="first", maintain_order=True)
-    joined = winners.join(facts, on="event_uid").with_columns(
-        pl.col("own_exam").alias("exam_key"),
-        pl.coalesce("mean_over_slices", "ctdivol_mgy").alias("ctdivol_mgy"),
-        pl.when(pl.col("mean_over_slices").is_not_null())
-        .then(pl.concat_list(pl.col("flags").fill_null([]), pl.lit("ctdivol_mgy: mean of the values of the slices")))
-        .otherwise(pl.col("flags"))
-        .alias("flags"),
-    )
-    reported = pl.col("event_kind").replace_strict(naturals.REPORTED_MODALITY, default=None, return_dtype=pl.Utf8)
-    return joined.with_columns(
-        key_column("event", joined["event_uid"]).alias("event_key"),
-        key_column("device", joined.select(naturals.device_version().alias("device"))["device"])
-        .fill_null(UNKNOWN)
-        .alias("device_key"),
-        key_column(
-            "protocol", joined.select(naturals.protocol("acquisition_protocol", reported).alias("protocol"))["protocol"]
-        )
-        .fill_null(UNKNOWN)
-        .alias("protocol_key"),
-    )
-
-
-def stated_json(column: pl.Series) -> pl.Series:
-    """The figures as written, as JSON text."""
-    return pl.Series(
-        column.name, [orjson.dumps(items).decode() if items else None for items in column.to_list()], dtype=pl.Utf8
-    )
+_IN_DETECTOR_PLANE = "113941"
+"""Reference point in the detector plane: its air kerma is no measure of skin dose."""
+_OLDEST = 100
+"""Age from which a patient of other sex is taken for a phantom's record, until a person says."""
 
 
 def exam_doses(
@@ -97,8 +36,8 @@ def exam_doses(
     sums = _sums(events)
     totals = _stated_totals(reports, report_matches, landed_events)
     joined = sums.join(totals, on="exam_key", how="full", coalesce=True).with_columns(
-        pl.col("events").fill_null(0),
-        pl.col("reports").fill_null(0),
+        *(pl.col(name).fill_null(0) for name in ("events", "acquisitions", "repeats", "reports")),
+        pl.col("is_estimate").fill_null(value=False),
         pl.coalesce("dose_kind", "reported_kind").alias("dose_kind"),
         pl.coalesce("device_key", "report_device_key").alias("device_key"),
         pl.col("protocol_key").fill_null(UNKNOWN),
@@ -111,8 +50,11 @@ def _sums(events: pl.DataFrame) -> pl.DataFrame:
 
     def total(name: str, where: pl.Expr | None = None) -> pl.Expr:
         values = pl.col(name) if where is None else pl.col(name).filter(where)
-        return pl.when(values.is_not_null().any()).then(values.sum().round(_DECIMALS))
+        return pl.when(values.is_not_null().any()).then(values.sum().round(DECIMALS))
 
+    planes = {"a": pl.col("plane").is_null() | (pl.col("plane") != "B"), "b": pl.col("plane") == "B"}
+    scanned = ~pl.col("is_localizer")
+    by_ssde = pl.col("ssde_mgy").arg_max()
     weight = pl.coalesce("dlp_mgycm", "dap_gycm2", "agd_mgy", "activity_mbq", "ctdivol_mgy").fill_null(-1.0)
     ranked = events.sort("exam_key", weight, "event_uid", descending=[False, True, False])
     return ranked.group_by("exam_key", maintain_order=True).agg(
@@ -120,7 +62,22 @@ def _sums(events: pl.DataFrame) -> pl.DataFrame:
         pl.len().cast(pl.Int32).alias("events"),
         pl.col("device_key").first(),
         pl.col("protocol_key").first(),
-        pl.col("ctdivol_mgy").max().alias("ctdivol_max_mgy"),
+        scanned.sum().cast(pl.Int32).alias("acquisitions"),
+        (pl.col("is_repeat").fill_null(value=False) | _again()).sum().cast(pl.Int32).alias("repeats"),
+        pl.col("ctdivol_mgy").filter(scanned).max().alias("ctdivol_max_mgy"),
+        pl.col("ssde_mgy").max().alias("ssde_max_mgy"),
+        pl.coalesce(pl.col("size_cm").get(by_ssde), pl.col("size_cm").drop_nulls().max()).alias("size_cm"),
+        pl.coalesce(pl.col("size_method").get(by_ssde), pl.col("size_method").get(pl.col("size_cm").arg_max())).alias(
+            "size_method"
+        ),
+        total("dlp_mgycm", pl.col("ctdi_phantom") == "head16").alias("dlp_head16_mgycm"),
+        total("dlp_mgycm", pl.col("ctdi_phantom") == "body32").alias("dlp_body32_mgycm"),
+        *(
+            total("rp_air_kerma_mgy", of_plane & (pl.col("event_kind") == "projection")).alias(f"rp_plane_{name}_mgy")
+            for name, of_plane in planes.items()
+        ),
+        (pl.col("reference_point") != _IN_DETECTOR_PLANE).all().alias("rp_comparable"),
+        pl.col("is_estimate").any(),
         total("dlp_mgycm").alias("dlp_mgycm"),
         total("dap_gycm2").alias("dap_gycm2"),
         total("rp_air_kerma_mgy").alias("rp_air_kerma_mgy"),
@@ -129,6 +86,67 @@ def _sums(events: pl.DataFrame) -> pl.DataFrame:
         total("agd_mgy").alias("agd_mgy"),
         total("activity_mbq").alias("activity_mbq"),
     )
+
+
+def _again() -> pl.Expr:
+    """Mammograms of a view and side that the exam has already."""
+    known = (pl.col("event_kind") == "mammography") & pl.col("view").is_not_null() & pl.col("laterality").is_not_null()
+    return known & (pl.struct("view", "laterality").is_first_distinct().not_())
+
+
+def of_patients(
+    doses: pl.DataFrame, exams: pl.DataFrame, events: pl.DataFrame, decided: Mapping[int, str], settings: Dose
+) -> pl.DataFrame:
+    """Adds age, weight, height and their bands, and whether it was a patient's exposure, with the reason where not.
+
+    What a person said wins, then a pattern of the identifiers; a hint makes it `suspected` until somebody says.
+
+    Args:
+        exams: `fact_exam` rows with `age_years, weight_kg, height_m, sex, not_patient`.
+        decided: exam key to what a person said: patient, phantom or service.
+    """
+    named = events["acquisition_protocol"].drop_nulls().unique()
+    of_tests = [one for one in named if any(fnmatchcase(one.casefold(), like) for like in settings.qa_protocols)]
+    hints = events.group_by("exam_key").agg(
+        pl.col("acquisition_protocol")
+        .filter(pl.col("acquisition_protocol").is_in(of_tests))
+        .sort()
+        .first()
+        .alias("qa_protocol")
+    )
+    said = pl.DataFrame(
+        {"exam_key": list(decided), "said": list(decided.values())}, schema={"exam_key": pl.Int64, "said": pl.Utf8}
+    )
+    joined = (
+        doses.join(
+            exams.select("exam_key", "age_years", "weight_kg", "height_m", "sex", "not_patient"),
+            on="exam_key",
+            how="left",
+        )
+        .join(hints, on="exam_key", how="left")
+        .join(said, on="exam_key", how="left")
+    )
+    old_record = (pl.col("sex") == "O") & (pl.col("age_years") >= _OLDEST)
+    hint = (
+        pl.when(pl.col("qa_protocol").is_not_null())
+        .then(pl.format("protocol {}", "qa_protocol"))
+        .when(old_record)
+        .then(pl.lit("a record of other sex and more than 100 years"))
+    )
+    return joined.with_columns(
+        age_band=age_band(pl.col("age_years")),
+        weight_band=weight_band(pl.col("weight_kg")),
+        exposure_class=pl.coalesce(
+            "said",
+            pl.when(pl.col("not_patient") == TAKEN_OUT).then(pl.lit("service")),
+            pl.when(pl.col("not_patient").is_not_null()).then(pl.lit("phantom")),
+            pl.when(hint.is_not_null()).then(pl.lit("suspected")),
+            pl.lit("patient"),
+        ),
+        class_reason=pl.when(pl.col("said").is_not_null())
+        .then(pl.lit("a person said so"))
+        .otherwise(pl.coalesce("not_patient", hint)),
+    ).drop("sex", "not_patient", "qa_protocol", "said")
 
 
 def _stated_totals(reports: pl.DataFrame, matches: pl.DataFrame, landed_events: pl.DataFrame) -> pl.DataFrame:
@@ -140,7 +158,7 @@ def _stated_totals(reports: pl.DataFrame, matches: pl.DataFrame, landed_events: 
     kept = _without_contained(latest.join(own, on="digest"), landed_events)
     device = key_column("device", kept.select(naturals.device_version().alias("device"))["device"]).fill_null(UNKNOWN)
     sums = [
-        pl.when(pl.col(c.name).is_not_null().any()).then(pl.col(c.name).sum().round(_DECIMALS)).alias(c.name)
+        pl.when(pl.col(c.name).is_not_null().any()).then(pl.col(c.name).sum().round(DECIMALS)).alias(c.name)
         for c in TOTAL_COLUMNS
     ]
     return (
@@ -223,7 +241,7 @@ def _headline(doses: pl.DataFrame) -> pl.DataFrame:
     unit = kind.replace_strict(
         {"ct": "mGy·cm", "projection": "Gy·cm²", "mammography": "mGy", "administration": "MBq"}, return_dtype=pl.Utf8
     )
-    difference = (pl.col("_stated") - pl.col("_summed")).round(_DECIMALS)
+    difference = (pl.col("_stated") - pl.col("_summed")).round(DECIMALS)
     disagree = (difference.abs() > TOTALS_TOLERANCE * pl.col("_stated").abs() + 1e-9) & (
         pl.col("_stated").is_not_null()
     )
@@ -239,6 +257,8 @@ def _headline(doses: pl.DataFrame) -> pl.DataFrame:
         .list.join("; ")
     )
     return framed.with_columns(
+        dap_exam_gycm2=pl.coalesce(_positive("dap_total_gycm2"), "dap_gycm2"),
+        rp_exam_mgy=pl.coalesce(_positive("rp_air_kerma_total_mgy"), "rp_air_kerma_mgy"),
         headline_value=pl.when(use_stated).then("_stated").otherwise("_summed"),
         headline_unit=unit,
         headline_basis=pl.when(use_stated)
@@ -248,3 +268,8 @@ def _headline(doses: pl.DataFrame) -> pl.DataFrame:
         difference=difference,
         flags=pl.when(flags != "").then(flags),
     ).drop("_summed", "_stated")
+
+
+def _positive(name: str) -> pl.Expr:
+    """A stated total; 0 is one that a device rounds away."""
+    return pl.when(pl.col(name) > 0).then(pl.col(name))

@@ -1,0 +1,87 @@
+"""The rules that doses are held against: a table with sources, changed by people's decisions, never by a program.
+
+Shipped as active are rules whose number was read in a source, those that the scanner itself states, and statistical
+ones. What is widely quoted but was not read in the original (such as substantial dose levels) stands here without a
+number: a physicist enters it, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from state.decisions import Decision, DecisionKind
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule."""
+
+    id: str
+    title: str
+    """In words, without its number."""
+    reader: str
+    """limit, group, size, low or drift."""
+    quantity: str
+    """Column of the star; empty where the rule holds for each exam's own quantity."""
+    unit: str
+    modalities: tuple[str, ...]
+    """Empty is all."""
+    threshold: float | None
+    """In `unit`; None: no number was entered, and the rule is silent."""
+    severity: int
+    """3 act today, 2 review, 1 look."""
+    active: bool
+    source: str
+    meaning: str
+    """What the threshold is."""
+
+    @property
+    def fires(self) -> bool:
+        """Whether it can raise anything."""
+        return self.active and self.threshold is not None
+
+    def with_threshold(self, threshold: float) -> Rule:
+        """The same rule with another number, to try on history."""
+        return replace(self, threshold=threshold, active=True)
+
+
+_OPENREM = "default of OpenREM 1.0 for high-dose alerts"
+_ROBUST = "Iglewicz and Hoaglin 1993: modified z-score of 3.5, here on logarithms"
+_OWN = "to be entered by a physicist, with the source"
+INTERVENTION = ("XA", "RF")
+
+RULES: tuple[Rule, ...] = (
+    Rule("kerma-exam", "Air kerma at the reference point in one exam", "limit", "rp_air_kerma_mgy", "mGy", INTERVENTION, 2000, 3, True, _OPENREM, "at least"),
+    Rule("kerma-window", "Air kerma at the reference point of one patient over the window", "limit", "rp_air_kerma_mgy", "mGy", INTERVENTION, 2000, 3, True, _OPENREM, "sum at least"),
+    Rule("dap-exam", "Dose area product in one exam", "limit", "dap_gycm2", "Gy·cm²", INTERVENTION, 200, 3, True, _OPENREM, "at least"),
+    Rule("fluoro-time-exam", "Fluoroscopy time in one exam", "limit", "fluoro_time_s", "s", INTERVENTION, None, 3, False, _OWN, "at least"),
+    Rule("kerma-substantial", "Substantial radiation dose: air kerma at the reference point", "limit", "rp_air_kerma_mgy", "mGy", INTERVENTION, None, 3, False, _OWN, "at least"),
+    Rule("check-alert", "Alert value of the scanner exceeded", "limit", "dlp_mgycm", "mGy·cm", ("CT",), 1, 3, True, "DICOM PS3.16 TID 10015: the value configured on the scanner", "times the scanner's value"),
+    Rule("check-notification", "Notification value of the scanner exceeded", "limit", "dlp_mgycm", "mGy·cm", ("CT",), 1, 1, True, "DICOM PS3.16 TID 10015: the value configured on the scanner", "times the scanner's value"),
+    Rule("range-high", "Above the range that was set for the protocol", "limit", "", "", (), 1, 2, True, "expected range set by a physicist", "times the upper end"),
+    Rule("range-low", "Below the range that was set for the protocol", "low", "", "", (), 1, 1, True, "expected range set by a physicist", "times the lower end"),
+    Rule("young-ct", "CT of a young child", "limit", "age_years", "years", ("CT",), None, 1, False, _OWN, "younger than"),
+    Rule("group", "Far above its group: protocol, scanner, age and weight", "group", "", "z", (), 3.5, 2, True, _ROBUST, "robust z at least"),
+    Rule("size", "Far above what patients of this size get", "size", "", "z", ("CT",), 3.5, 2, True, _ROBUST + ", of residuals of a robust regression on size", "robust z at least"),
+    Rule("low", "Far below its group: image quality, wrong protocol or a missing phase", "low", "", "z", ("CT", "NM", "PT"), 3.5, 1, True, _ROBUST, "robust z at most minus"),
+    Rule("drift", "A protocol's level on a scanner changed", "drift", "", "σ", (), 8, 2, True, "self-starting CUSUM (Hawkins 1987) on logarithms adjusted for size", "decision interval"),
+)  # fmt: skip
+
+
+def rules_with(decisions: Iterable[Decision]) -> dict[str, Rule]:
+    """The rules by id as people's decisions leave them."""
+    changed = {one.subject: one.value for one in decisions if one.kind is DecisionKind.DOSE_RULE}
+    return {one.id: _changed(one, changed.get(one.id, {})) for one in RULES}
+
+
+def _changed(rule: Rule, value: Mapping[str, Any]) -> Rule:
+    threshold = value.get("threshold", rule.threshold)
+    return replace(
+        rule,
+        active=bool(value.get("active", rule.active)),
+        threshold=None if threshold is None else float(threshold),
+        severity=int(value.get("severity", rule.severity)),
+        source=str(value.get("source") or rule.source),
+    )

@@ -1,0 +1,1 @@
+"""Dosimetry: bands, size-specific dose, reference levels, estimates. Pure functions and tables with their sources."""
