@@ -51,6 +51,7 @@ WEEK = timedelta(days=7)
 
 OWN = {
     "protocol_dose_step": "dose",
+    "protocol_dose_drop": "dose",
     "slow_subspecialty": "turnaround",
     "failing_scanner": "failing scanner",
     "demand_spike": "volume",

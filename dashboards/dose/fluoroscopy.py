@@ -10,7 +10,7 @@ import polars as pl
 from dash import html
 from dash.development.base_component import Component
 from flask import current_app
-from sqlalchemy import and_, func, select
+from sqlalchemy import ColumnElement, and_, func, literal_column, select
 
 from dashboards._shell import charts, numbers, urls
 from dashboards._shell.cards import Card, Empty
@@ -32,6 +32,8 @@ INTERVENTION = ("XA", "RF")
 SHOWN_METRICS = ("dap_gycm2", "rp_air_kerma_mgy", "fluoro_time_s")
 MOST_ROWS = 25
 BIN_DEG = 10
+_BIN: ColumnElement[Any] = literal_column(str(BIN_DEG))
+"""A parameter would make the grouping another expression than the column."""
 _exam, _dose, _event = fact_exam.c, fact_exam_dose.c, fact_irradiation_event.c
 _of_exam = and_(_dose.exam_key == _exam.exam_key, _dose.month == _exam.month)
 
@@ -90,6 +92,8 @@ def rooms(reading: Reading) -> Drawn:
     for metric in SHOWN_METRICS:
         if metric in whole.columns:
             _, name, unit = METRICS[metric]
+            if unit == "s":
+                whole, unit = whole.with_columns(pl.col(metric, f"{metric}_p75") / 60), "min"
             columns += [Column(metric, f"{name}, median", "number", unit), Column(f"{metric}_p75", "75th percentile", "number", unit)]  # fmt: skip
     enough = whole.drop_nulls("dap_gycm2").height if "dap_gycm2" in whole.columns else 0
     return Card(
@@ -186,7 +190,7 @@ def angles(reading: Reading) -> Drawn:
     """Where beams came from, weighted by air kerma."""
     within = _intervention(reading)
     primary, secondary = (
-        func.floor(column / BIN_DEG) * BIN_DEG for column in (_event.primary_angle_deg, _event.secondary_angle_deg)
+        func.floor(column / _BIN) * _BIN for column in (_event.primary_angle_deg, _event.secondary_angle_deg)
     )
     query = (
         select(primary.label("primary"), secondary.label("secondary"), func.sum(_event.rp_air_kerma_mgy).label("kerma"))

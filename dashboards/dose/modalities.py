@@ -8,7 +8,7 @@ import dash
 import polars as pl
 from dash import html
 from dash.development.base_component import Component
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, literal_column, select
 
 from dashboards._shell import charts, numbers, urls
 from dashboards._shell.cards import Card, Empty
@@ -21,6 +21,8 @@ from warehouse.measures.measure import percentile
 from warehouse.schema import dim_device, fact_exam, fact_exam_dose, fact_irradiation_event
 
 THICKNESS_MM = 10
+_STEP: ColumnElement[Any] = literal_column(str(THICKNESS_MM))
+"""A parameter would make the grouping another expression than the column."""
 MUCH_DEVIATION = 1.0
 """Deviation index beyond which an exposure was 26 % too high or 21 % too low: IEC 62494-1, DI = 10·log10(EI/EI_T)."""
 _exam, _dose, _event = fact_exam.c, fact_exam_dose.c, fact_irradiation_event.c
@@ -59,7 +61,7 @@ def parts(reading: Reading) -> Drawn:
 @section("modalities.thickness")
 def thickness(reading: Reading) -> Drawn:
     """Average glandular dose by compressed thickness and unit."""
-    band = func.floor(_event.compression_thickness_mm / THICKNESS_MM) * THICKNESS_MM
+    band = func.floor(_event.compression_thickness_mm / _STEP) * _STEP
     frame = _events(
         reading, (_event.agd_mgy > 0, _event.compression_thickness_mm > 0), band.label("thickness"),
         agd=percentile(0.5, _event.agd_mgy), p95=percentile(0.95, _event.agd_mgy),
@@ -153,7 +155,7 @@ def index(reading: Reading) -> Drawn:
         return Empty("Radiography", f"No exposure states an exposure index: {reading.sentence}.")
     shown = frame.with_columns(share=pl.when(pl.col("judged") > 0).then(100 * pl.col("off") / pl.col("judged")))
     columns = (
-        Column("device_name", "Detector"), Column("n", "Exposures", "number"), Column("ei", "Exposure index, median", "number", "1"), Column("target", "Target", "number", "1"), Column("di", "Deviation index, median", "number", "1", 2),
+        Column("device_name", "Detector"), Column("n", "Exposures", "number"), Column("ei", "Exposure index, median", "number"), Column("target", "Target", "number"), Column("di", "Deviation index, median", "number", "DI", 2),
         Column("share", "Off by more than 1", "number", "%", 0), Column("dap", "DAP, median", "number", "Gy·cm²"),
     )  # fmt: skip
     kept = tuple(one for one in columns if shown[one.name].drop_nulls().len())
@@ -171,7 +173,7 @@ def index(reading: Reading) -> Drawn:
 @section("modalities.repeats")
 def repeats(reading: Reading) -> Drawn:
     """Exposures that the devices mark as repeated, with their reasons."""
-    reason = func.coalesce(_event.repeat_reason, "no reason stated")
+    reason = func.coalesce(_event.repeat_reason, literal_column("'no reason stated'"))
     query = (
         select(_exam.modality, reason.label("reason"), func.count().label("n"))
         .select_from(fact_irradiation_event.join(fact_exam, _of_event))

@@ -19,6 +19,7 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.dose.parts import dose_pages
+from insights.dose.outliers import judge
 from insights.dose.preview import preview
 from insights.dose.rules import Rule, rules_with
 from state.decisions import DecisionKind
@@ -68,7 +69,7 @@ def everything(_reading: Reading) -> Drawn:
         [
             {
                 "id": one.id, "title": one.title, "on": "on" if one.fires else "off" if one.threshold is not None else "off: no number",
-                "number": f"{one.meaning} {one.threshold:g} {one.unit}" if one.threshold is not None else None, "severity": dict(SEVERITIES)[str(one.severity)],
+                "number": f"{one.meaning} {one.threshold:,g} {one.unit}".strip() if one.threshold is not None else None, "severity": dict(SEVERITIES)[str(one.severity)],
                 "modalities": ", ".join(one.modalities) or "all", "source": one.source,
             }
             for one in rules.values()
@@ -100,12 +101,10 @@ def previewed(reading: Reading) -> Drawn:
         return Empty(rule.title, "No number was entered yet, so there is nothing to try.", "To the rules")
     last = reading.data_to.date()
     first = last - timedelta(days=PREVIEW_DAYS)
-    rows = []
+    judged, rows = judge(reading.star, first, last, reading.settings.dose.window_weeks), []
     for share in sorted({1.0, *STEPS}):
         number = rule.threshold * share
-        found = preview(
-            reading.star, rules, rule.with_threshold(number), first, last, reading.settings.dose.window_weeks
-        )
+        found = preview(judged, rules, rule.with_threshold(number))
         rows.append({"number": f"{number:.3g} {rule.unit}" + (" (now)" if share == 1 else ""), "n": found.then, "rate": found.per_thousand})  # fmt: skip
     columns = (
         Column("number", rule.meaning.capitalize()),

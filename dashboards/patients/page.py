@@ -17,6 +17,7 @@ from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.dose.parts import dose_pages
 from dashboards.patients import queries
+from dashboards.patients.finding import LEAST_REASON
 from state.roles import Permission
 
 CAVEAT = (
@@ -59,7 +60,7 @@ def find(reading: Reading) -> Drawn:
         "Find",
         (
             Field("identifier", "Patient identifier", help="As the hospital writes it, for example the record number."),
-            Field("reason", "Reason", help="Kept in the audit with your name."),
+            Field("reason", "Reason", help=f"At least {LEAST_REASON} letters; kept in the audit with your name."),
         ),
     )
     return html.Div(

@@ -21,7 +21,7 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.dose.parts import dose_pages
-from dashboards.protocols import figures, queries
+from dashboards.protocols import decide, figures, queries
 from state.decisions import DecisionKind
 from state.roles import Permission
 from warehouse.dose_groups import KIND_METRICS, METRICS, exam_values, typical_values
@@ -280,9 +280,9 @@ def projects(reading: Reading) -> Drawn:
     kept = standing(reading, DecisionKind.DOSE_PROJECT)
     if not kept:
         return html.Div()
-    rows = [row for one in kept if (row := _achieved(reading, one.subject, one.value)) is not None]
+    rows = [_achieved(reading, one.subject, one.value) | {"about": decide.words(one, reading)} for one in kept]
     columns = (
-        Column("name", "Project"), Column("protocol", "Protocol"), Column("changed_on", "Changed", "day"), Column("before", "Before"), Column("after", "After"), Column("change", "Change"), Column("target", "Target"), Column("verdict", "So far"),
+        Column("name", "Project"), Column("protocol", "Protocol"), Column("changed_on", "Changed", "day"), Column("before", "Before"), Column("after", "After"), Column("change", "Change"), Column("target", "Target"), Column("verdict", "So far"), Column("about", "About"),
     )  # fmt: skip
     reached = sum(row["verdict"] == "target reached" for row in rows)
     listed = Table(columns, pl.DataFrame(rows, infer_schema_length=None), 0, reading.zone)
@@ -296,7 +296,7 @@ def projects(reading: Reading) -> Drawn:
     )
 
 
-def _achieved(reading: Reading, name: str, value: dict[str, Any]) -> dict[str, Any] | None:
+def _achieved(reading: Reading, name: str, value: dict[str, Any]) -> dict[str, Any]:
     start, changed = date.fromisoformat(value["baseline_from"]), date.fromisoformat(value["changed_on"])
     metric, unit = value["metric"], METRICS[value["metric"]][2]
     device = (value["device_id"],) if value["device_id"] else ()

@@ -22,6 +22,7 @@ from dashboards.review import queries
 from dashboards.review.cases import reviews_of_server
 from dashboards.review.classes import suspected_form
 from dashboards.review.gaps import gaps_of
+from dashboards.review.pack import KINDS
 from state.decisions import DecisionKind
 from state.roles import Permission
 
@@ -124,7 +125,7 @@ def pack(reading: Reading) -> Drawn:
                         download=True,
                         **{"aria-label": f"Inspector's pack, {name}, {kind.upper()}"},
                     )
-                    for kind in ("pdf", "xlsx")
+                    for kind in KINDS
                 ],
             ]
         )

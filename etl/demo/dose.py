@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from etl.demo.dose_items import REGIONS
+from etl.demo.dose_outliers import planted
 from etl.demo.history import History
 from etl.demo.imaging import USUAL_SIZE_CM, by_scanner_clock, scanned
 from etl.demo.network import SITE_BY_CODE
@@ -16,6 +19,7 @@ from etl.demo.procedures import PROCEDURES, Exposure, Procedure
 from etl.demo.scheduling import Outcome
 from etl.demo.stories import of_kind, utc_midnight
 from etl.demo.uids import uids
+from warehouse.dosimetry.ssde import body_factor
 
 Floats = NDArray[np.float64]
 FIELD_AT_REFERENCE_CM2 = {"RF": 260.0, "XA": 130.0}
@@ -25,6 +29,17 @@ UPTAKE_MINUTES = {"NM": 180, "PT": 62}
 
 
 def exposures(history: History) -> pl.DataFrame:
+    """One row an exposure or administration, outliers among them: as `drawn_exposures` gives them."""
+    return with_outliers(history)[0]
+
+
+@lru_cache(maxsize=1)
+def with_outliers(history: History) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """The exposures, and what was planted among them."""
+    return planted(history, drawn_exposures(history))
+
+
+def drawn_exposures(history: History) -> pl.DataFrame:
     """One row an exposure or administration: figures by our column's name as integers, and who carries them.
 
     `carrier` says where they are stated: `report`, `header`, or `lost` where the scanner sent no dose report.
@@ -48,6 +63,11 @@ def exposures(history: History) -> pl.DataFrame:
                 )
             )
     found = pl.concat(parts, how="diagonal_relaxed").sort("started", "exam", "place")
+    # Every other scanner knows nothing of its patient's size.
+    sized = pl.col("device") % 2 == 0
+    found = found.with_columns(
+        pl.when(sized).then(pl.col(name)).alias(name) for name in ("ssde_stated_mgy", "size_effective_diameter_mm")
+    )
     span = (pl.col("ended") - pl.col("started")).dt.total_seconds()
     found = found.with_columns(
         at=pl.col("started") + (span * pl.col("at_s")).round(0).cast(pl.Int64) * timedelta(seconds=1)
@@ -110,22 +130,24 @@ def _figures(
 
 
 def _stepped(history: History, exams: pl.DataFrame, exposure: Exposure) -> Floats:
-    """The factor of the story of a dose that rose with a software upgrade."""
+    """The factor of the stories of a dose that rose with a software upgrade, and of one that people lowered."""
+    factor = np.ones(len(exams))
     step = of_kind(history.stories, "protocol_dose_step")
-    if step is None or step.protocol != exposure.name:
-        return np.ones(len(exams))
-    return exams.select(
-        pl.when((pl.col("station") == step.device) & (pl.col("software") == step.more["software_after"]))
-        .then(1 + step.size)
-        .otherwise(1.0)
-        .alias("factor")
-    )["factor"].to_numpy()
+    if step is not None and step.protocol == exposure.name:
+        upgraded = (pl.col("station") == step.device) & (pl.col("software") == step.more["software_after"])
+        factor *= exams.select(pl.when(upgraded).then(1 + step.size).otherwise(1.0).alias("f"))["f"].to_numpy()
+    drop = of_kind(history.stories, "protocol_dose_drop")
+    if drop is not None and drop.site is not None and drop.protocol == exposure.name:
+        since = utc_midnight(drop.starts_on, SITE_BY_CODE[drop.site].zone)
+        lowered = (pl.col("station") == drop.device) & (pl.col("started") >= since)
+        factor *= exams.select(pl.when(lowered).then(1 + drop.size).otherwise(1.0).alias("f"))["f"].to_numpy()
+    return factor
 
 
 Columns = dict[str, "Floats | float | str"]
 
 
-def _ct(rng: np.random.Generator, dose: Floats, _size: Floats, procedure: Procedure, exposure: Exposure) -> Columns:
+def _ct(rng: np.random.Generator, dose: Floats, size: Floats, procedure: Procedure, exposure: Exposure) -> Columns:
     """A CT acquisition; DLP is CTDIvol times the irradiated length to within a few per cent (over-ranging)."""
     length = (
         exposure.length_cm * np.clip(rng.normal(1, 0.09, len(dose)), 0.7, 1.4)
@@ -151,6 +173,9 @@ def _ct(rng: np.random.Generator, dose: Floats, _size: Floats, procedure: Proced
         "ctdi_phantom": "head16" if procedure.body_part == "HEAD" else "body32",
         "dlp_mgycm": np.maximum(np.round(ctdivol * length), 1),
     }
+    if exposure.kind == "spiral" and procedure.body_part != "HEAD":
+        factors = np.array([body_factor(float(one), "body32") for one in size.round()])
+        columns |= {"ssde_stated_mgy": np.round(ctdivol * factors), "size_effective_diameter_mm": size.round() * 10}
     if exposure.kind == "spiral":
         columns |= {"pitch": 550 if procedure.body_part == "HEAD" else 984, "rotation_time_s": 50}
     return columns

@@ -96,6 +96,7 @@ REGIONS = {
 """Body part (0018,0015) to the target region."""
 
 PARAMETERS, SOURCE, CT_DOSE = ("113822",), ("113822", "113831"), ("113829",)
+CT_SIZE = (*CT_DOSE, "113930")
 ANATOMY = ("91723000",)
 PROTOCOL = Label(_dcm("125203", "Acquisition Protocol"), "acquisition_protocol")
 REGION = Choice(_dcm("123014", "Target Region"), "target_region")
@@ -117,6 +118,8 @@ CT_ITEMS: tuple[Figure | Choice | Label, ...] = (
     Figure(_dcm("113830", "Mean CTDIvol"), "ctdivol_mgy", "mGy", "mGy", 2, 0, CT_DOSE),
     Choice(_dcm("113835", "CTDIw Phantom Type"), "ctdi_phantom", CT_DOSE),
     Figure(_dcm("113838", "DLP"), "dlp_mgycm", "mGy.cm", "mGy.cm", 2, 0, CT_DOSE),
+    Figure(_dcm("113930", "Size Specific Dose Estimation"), "ssde_stated_mgy", "mGy", "mGy", 2, 0, CT_DOSE),
+    Figure(_dcm("113933", "Derived Effective Diameter"), "size_effective_diameter_mm", "mm", "mm", 0, 0, CT_SIZE),
 )
 """TID 10013."""
 

@@ -140,7 +140,7 @@ def _event(row: Row) -> Dataset:
         above = () if isinstance(item, items.Label) else item.above
         made = _item(item, value)
         _place(places, above).ContentSequence.append(made)
-        if isinstance(item, items.Choice) and item.column == "anatomy":
+        if item.column in {"anatomy", "ssde_stated_mgy"}:  # others stand below them
             made.ContentSequence = []
             places[*above, item.concept.value] = made
         if item.column == "acquisition_type" or (item.column == "event_type" and not is_ct):

@@ -94,6 +94,7 @@ def plan(seed: int, until: date, days: int, fleet: tuple[Device, ...]) -> tuple[
         _worklist,
         _lost_reports,
         _unbilled,
+        _dose_drop,
     )
     return tuple(story for make in makers if (story := make(draw)) is not None)
 
@@ -262,6 +263,23 @@ def _unbilled(draw: _Draw) -> Story:
         "share of exams",
         f"{size:.0%} of the {modality} exams at {site} were never charged.",
         more={"modality": modality},
+    )
+
+
+def _dose_drop(draw: _Draw) -> Story:
+    device, starts, size = draw.device("CT"), draw.day(0.5, 0.85), draw.size(0.15, 0.3)
+    protocol = draw.pick(("HEAD ROUTINE", "CHEST ROUTINE", "ABD PELVIS ROUTINE"))
+    return Story(
+        "protocol_dose_drop",
+        device.site,
+        starts,
+        None,
+        -size,
+        "share of CTDIvol",
+        f"At {device.station} the dose of {protocol} was lowered by {size:.0%} on purpose.",
+        device.station,
+        protocol,
+        {"measure": "ctdivol_mgy"},
     )
 
 

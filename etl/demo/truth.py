@@ -12,7 +12,9 @@ import polars as pl
 from etl.demo import messages as said
 from etl.demo.appointments import SlotEnd
 from etl.demo.calendars import Downtime, downtime
+from etl.demo.dose import with_outliers
 from etl.demo.history import History
+from etl.demo.imaging import scanned
 from etl.demo.landing import APPOINTMENT_EVENTS, ORDER_EVENTS, REPORT_EVENTS
 from etl.demo.procedures import PROCEDURES
 from etl.demo.scheduling import Outcome
@@ -53,9 +55,22 @@ def truth(history: History) -> dict[str, Any]:
         "until": history.until.isoformat(),
         "exams": len(history.exams),
         "stories": stories,
+        "dose_outliers": _dose_outliers(history),
         "steps": _steps(history),
         "downtime": [_stop(stop) for stop in downtime(history)],
     }
+
+
+def _dose_outliers(history: History) -> list[dict[str, Any]]:
+    """Exams in which a dose was planted, with the cause."""
+    exams = scanned(history).select(
+        "exam", "accession", "study_uid", "station", pl.col("started").dt.date().alias("day")
+    )
+    known = {row["exam"]: row for row in exams.iter_rows(named=True)}
+    return [
+        {**{name: known[one["exam"]][name] for name in ("accession", "study_uid", "station")}, "day": known[one["exam"]]["day"].isoformat(), "cause": one["cause"], "factor": one["factor"]}
+        for one in with_outliers(history)[1]
+    ]  # fmt: skip
 
 
 def _steps(history: History) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from insights.commands.command import Command, Office, day, star_of
 from insights.dose.alerts import newest_day
+from insights.dose.outliers import judge
 from insights.dose.preview import preview
 from insights.dose.rules import RULES, rules_with
 from settings import Settings
@@ -30,11 +31,13 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
         return 2
     rules = rules_with(office.decisions.standing(DecisionKind.DOSE_RULE))
     changed = rules[options.rule].with_threshold(options.threshold)
-    found = preview(star, rules, changed, first, last, settings.dose.window_weeks)
+    found = preview(judge(star, first, last, settings.dose.window_weeks), rules, changed)
     print(f"{changed.title}, {changed.meaning} {options.threshold:g} {changed.unit}: {first} to {last}")
     print(
         f"would have fired {found.then} times ({found.per_thousand:.1f} in a thousand of {found.exams} exams); it fires {found.now} times as it is"
     )
+    for device, n in sorted(found.by_device.items(), key=lambda pair: -pair[1]):
+        print(f"  {n} on {device}")
     for _, evidence in found.examples:
         print(f"  {evidence.text}")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from insights.dose.outliers import outliers
+from insights.dose.outliers import judge, outliers
 from insights.dose.rules import rules_with
 from settings import Settings
 from state.alerts import Alert, Alerts, Raised
@@ -29,7 +29,7 @@ def raise_alerts(star: Star, alerts: Alerts, decisions: Decisions, settings: Set
     newest = alerts.newest_day()
     first = last - timedelta(days=FIRST_DAYS) if newest is None else min(newest, last) - timedelta(days=LATE_DAYS)
     rules = rules_with(decisions.standing(DecisionKind.DOSE_RULE))
-    found = outliers(star, rules, first, last, settings.dose.window_weeks)
+    found = outliers(judge(star, first, last, settings.dose.window_weeks), rules)
     drifted = [one for one in alerts.between(first - timedelta(days=SAME_DRIFT_DAYS), last) if one.reader == "drift"]
     return alerts.keep(_without_same_drift(found.raised, drifted))
 

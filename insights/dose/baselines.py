@@ -1,7 +1,7 @@
 """Each exam beside its group: what patients like this one got in the year before the exam's month.
 
-The group is the narrowest that has enough exams: protocol, scanner, age and weight; then without weight; then over all
-scanners. Children and adults are never in one group. All is reckoned on logarithms, in which doses spread evenly.
+The group is the narrowest that has enough exams for a robust z: protocol, scanner, age and weight; then without weight;
+then over all scanners; where none has, the narrowest that has a few. Children and adults are never in one group. All is reckoned on logarithms, in which doses spread evenly.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ TO_SIGMA = 0.6745
 LEAST_MAD = 0.03
 """Doses that hardly vary at all are told apart no finer than this, about 3 %."""
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("protocol_key", "device_id", "age_band", "weight_band"),
-    ("protocol_key", "device_id", "age_band"),
-    ("protocol_key", "age_band"),
+    ("protocol_key", "projections", "device_id", "age_band", "weight_band"),
+    ("protocol_key", "projections", "device_id", "age_band"),
+    ("protocol_key", "projections", "age_band"),
 )
 
 
 def with_group(rows: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
     """Exams from `first` to `last` with the group they are compared with.
 
-    Adds `level` (0 narrowest; null where even the widest group is too small), `n, median, mad, p5, p95, base_first,
+    Adds `group` (0 narrowest; null where even the widest group is too small), `n, median, mad, p5, p95, base_first,
     base_last, z` and `ratio` of value to median.
 
     Args:
@@ -72,15 +72,21 @@ def _base(usable: pl.DataFrame, month: date, level: tuple[str, ...]) -> pl.DataF
 
 
 def _judged(wanted: pl.DataFrame) -> pl.DataFrame:
-    level = pl.coalesce(
-        *(pl.when(pl.col(f"n_{number}") >= LEAST).then(pl.lit(number)) for number in range(len(LEVELS)))
+    chosen_level = pl.coalesce(
+        *(
+            pl.when(pl.col(f"n_{number}") >= least).then(pl.lit(number))
+            for least in (ENOUGH, LEAST)
+            for number in range(len(LEVELS))
+        )
     )
     chosen = {
-        name: pl.coalesce(*(pl.when(level == number).then(pl.col(f"{name}_{number}")) for number in range(len(LEVELS))))
+        name: pl.coalesce(
+            *(pl.when(chosen_level == number).then(pl.col(f"{name}_{number}")) for number in range(len(LEVELS)))
+        )
         for name in _FIGURES
     }
     return (
-        wanted.with_columns(level=level, **chosen)
+        wanted.with_columns(group=chosen_level, **chosen)
         .drop([f"{name}_{number}" for name in _FIGURES for number in range(len(LEVELS))])
         .with_columns(
             z=pl.when(pl.col("n") >= ENOUGH).then(
@@ -93,7 +99,7 @@ def _judged(wanted: pl.DataFrame) -> pl.DataFrame:
 
 def _nothing() -> list[pl.Expr]:
     kinds: dict[str, pl.DataType | type[pl.DataType]] = {
-        "level": pl.Int32, "n": pl.UInt32, "median": pl.Float64, "mad": pl.Float64, "p5": pl.Float64, "p95": pl.Float64,
+        "group": pl.Int32, "n": pl.UInt32, "median": pl.Float64, "mad": pl.Float64, "p5": pl.Float64, "p95": pl.Float64,
         "base_first": pl.Date, "base_last": pl.Date, "z": pl.Float64, "ratio": pl.Float64,
     }  # fmt: skip
     return [pl.lit(None, kind).alias(name) for name, kind in kinds.items()]

@@ -60,13 +60,17 @@ def causes(exam: Mapping[str, Any], twins: pl.DataFrame, group: pl.DataFrame) ->
 
 
 def _size(exam: Mapping[str, Any]) -> Cause | None:
-    expected, median = exam.get("expected"), exam["median"]
+    expected, median = exam.get("value_expected"), exam["median"]
     if not expected or not median or expected <= median or exam["value"] <= median:
         return None
     share = min(1.0, log(expected / median) / log(exam["value"] / median))
     if share < SIZE_SHARE:
         return None
-    return Cause("large_patient", f"The patient's size ({exam['size_cm']:.0f} cm) explains about {100 * share:.0f} % of the excess", share)  # fmt: skip
+    return Cause("large_patient", f"The patient's {exam['size_by']} ({_size_words(exam)}) explains about {100 * share:.0f} % of the excess", share)  # fmt: skip
+
+
+def _size_words(exam: Mapping[str, Any]) -> str:
+    return f"{exam['size_cm']:.0f} cm" if exam["size_by"] == "size" else f"{exam['weight_kg']:.0f} kg"
 
 
 def _repeats(exam: Mapping[str, Any]) -> Cause | None:

@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from insights.dose.size_model import MOSTLY, size_of
+
 WARM_UP = 20
 """Exams of a level before it is watched."""
 WINSOR = 3.0
@@ -25,6 +27,8 @@ LEAST_CHANGE = 0.08
 """Changes of the median smaller than this are not worth a person's time."""
 LEAST_SEEN = 4
 """Exams of the new level that must have been seen: two outliers in a row are none."""
+LEAST_STEP_CM = 0.5
+"""Neighbours of nearly the same size tell nothing of the slope."""
 LEAST_SPREAD = 0.03
 MOST_SLOPE = 0.12
 """Dose follows size no more steeply than this, by cm; a doubling takes 6 cm."""
@@ -55,7 +59,7 @@ def drifts(rows: pl.DataFrame, threshold: float) -> list[tuple[tuple[int, str], 
         threshold: decision interval in standard deviations.
     """
     found: list[tuple[tuple[int, str], pl.DataFrame, Drift]] = []
-    usable = rows.filter((pl.col("value") > 0) & (pl.col("protocol_key") != 0) & (pl.col("age_band") == "adult"))
+    usable = rows.filter((pl.col("level") > 0) & (pl.col("protocol_key") != 0) & (pl.col("age_band") == "adult"))
     for (protocol, device), group in usable.group_by("protocol_key", "device_id", maintain_order=True):
         if group.height < WARM_UP + LEAST_SEEN:
             continue
@@ -84,22 +88,19 @@ def adjusted(group: pl.DataFrame) -> NDArray[np.float64]:
 
     The slope is taken from differences between neighbours in time, which a change of level hardly touches.
     """
-    log = np.log(group["value"].to_numpy())
-    for column in ("size_cm", "weight_kg"):
-        known = group[column].to_numpy().astype(float)
-        given = np.isfinite(known) & (known > 0)
-        if given.mean() < 0.8:
-            continue
-        size = np.where(given, known, np.median(known[given]))
-        if column == "weight_kg":
-            size = np.sqrt(size) * 3.3  # about the diameter in cm of a body of this weight; only differences count
-        x, y = np.diff(size), np.diff(log)
-        moved = np.abs(x) > 0.5
-        if moved.sum() < WARM_UP:
-            continue
-        slope = float(np.clip(np.median(y[moved] / x[moved]), 0, MOST_SLOPE))
-        return np.asarray(log - slope * (size - np.median(size)))
-    return np.asarray(log)
+    log = np.log(group["level"].to_numpy())
+    sizes, _ = size_of(group)
+    known = sizes.cast(pl.Float64).to_numpy()
+    given = np.isfinite(known) & (known > 0)
+    if given.mean() < MOSTLY:
+        return np.asarray(log)
+    size = np.where(given, known, np.median(known[given]))
+    x, y = np.diff(size), np.diff(log)
+    moved = np.abs(x) > LEAST_STEP_CM
+    if moved.sum() < WARM_UP:
+        return np.asarray(log)
+    slope = float(np.clip(np.median(y[moved] / x[moved]), 0, MOST_SLOPE))
+    return np.asarray(log - slope * (size - np.median(size)))
 
 
 def first_crossing(log: NDArray[np.float64], threshold: float) -> tuple[int, int] | None:

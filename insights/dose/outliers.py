@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -26,49 +26,82 @@ from warehouse.schema import dim_expected_range
 
 NORMAL_FOR_SIZE = 2.5
 """A dose within this many robust deviations of what its size lets expect is explained by size."""
+AROUND = 30
+"""Exams before a change of level among which new software counts as its occasion."""
+SIGNS = frozenset({"extra_phase", "modulation", "data_error", "long_range", "repeat"})
+"""Causes that make a dose worth a look before it is far off."""
 LONG_AGO = 3650
 """Days of history in which changes of level are looked for."""
 
 
 @dataclass(frozen=True)
+class Judged:
+    """The exams of some days beside what patients like theirs got; rules are held against it without asking the star again."""
+
+    first: date
+    last: date
+    publication: str
+    rows: pl.DataFrame
+    """All exams of the history to these days."""
+    exams: pl.DataFrame
+    """The exams of these days with the figures that they are judged by."""
+    ranges: pl.DataFrame
+    """Rows of `dim_expected_range`."""
+    window_weeks: int
+
+
+@dataclass(frozen=True)
 class Found:
-    """What some days gave."""
+    """What rules raise among some days' exams."""
 
     raised: list[Raised]
-    judged: pl.DataFrame
-    """The exams of these days with the figures that they were judged by."""
     explained_by_size: int
     """Exams far above their group that are usual for their size: not raised."""
 
 
-def outliers(star: Star, rules: Mapping[str, Rule], first: date, last: date, window_weeks: int) -> Found:
-    """What stands out among the exams from `first` to `last`.
+def judge(star: Star, first: date, last: date, window_weeks: int) -> Judged:
+    """The exams from `first` to `last` with their groups and size models.
 
     Args:
-        rules: of `rules_with`.
         window_weeks: over which one patient's air kerma is summed.
     """
     rows = exam_rows(star, first - timedelta(days=LONG_AGO), last)
-    judged = with_size_model(rows, with_group(rows, first, last))
-    within = pl.col("local_day").is_between(first, last)
-    recent = rows.filter(pl.col("local_day") >= first - timedelta(weeks=window_weeks))
+    exams = with_size_model(rows, with_group(rows, first, last))
+    ranges = star.frame(select(dim_expected_range))
+    return Judged(first, last, star.publication.id, rows, exams, ranges, window_weeks)
+
+
+def outliers(judged: Judged, rules: Mapping[str, Rule]) -> Found:
+    """What stands out by these rules.
+
+    Args:
+        rules: of `rules_with`.
+    """
+    rows, exams = judged.rows, judged.exams
+    within = pl.col("local_day").is_between(judged.first, judged.last)
+    recent = rows.filter(pl.col("local_day") >= judged.first - timedelta(weeks=judged.window_weeks))
     crossed = pl.concat(
         [
-            over_limits(recent, rules.values(), window_weeks),
-            outside_ranges(rows.filter(within), star.frame(select(dim_expected_range)), dict(rules)),
+            over_limits(recent, rules.values(), judged.window_weeks),
+            outside_ranges(rows.filter(within), judged.ranges, dict(rules)),
         ]
     )
-    context = _Context(star.publication.id, rows, {row["exam_key"]: row for row in judged.iter_rows(named=True)})
-    far = judged.filter(stands_out(rules["group"].threshold or 3.5))
-    is_usual = (pl.col("size_z").abs() <= NORMAL_FOR_SIZE).fill_null(value=False)
+    context = _Context(judged.publication, rows, {row["exam_key"]: row for row in exams.iter_rows(named=True)})
+    far = exams.filter(stands_out(rules["group"].threshold or 3.5))
+    is_usual = (pl.col("value_z").abs() <= NORMAL_FOR_SIZE).fill_null(value=False)
+    up, down = rules["size"].threshold or 3.5, rules["low"].threshold or 3.5
+    worst = pl.max_horizontal("value_z", "ctdivol_mgy_z")
+    least = pl.min_horizontal("value_z", "ctdivol_mgy_z")
+    short = (falls_short(down) & ~is_usual) | (least <= -down).fill_null(value=False)
     found = [
         *_limits(crossed, rows.filter(within), rules, context),
         *_statistics(far.filter(~is_usual), rules["group"], context),
-        *_statistics(judged.filter(pl.col("size_z") >= (rules["size"].threshold or 3.5)), rules["size"], context),
-        *_statistics(judged.filter(falls_short(rules["low"].threshold or 3.5) & ~is_usual), rules["low"], context),
-        *_drifts(rows, rules["drift"], context, first),
+        *_statistics(exams.filter(worst >= up), rules["size"], context),
+        *_signed(exams, pl.max_horizontal("z", worst), rules, context),
+        *_statistics(exams.filter(short), rules["low"], context),
+        *_drifts(rows, rules["drift"], context, judged.first),
     ]
-    return Found(found, judged, far.filter(is_usual).height)
+    return Found(found, far.filter(is_usual).height)
 
 
 @dataclass(frozen=True)
@@ -125,25 +158,43 @@ def _statistics(exams: pl.DataFrame, rule: Rule, context: _Context) -> Iterator[
     if rule.modalities:
         exams = exams.filter(pl.col("modality").is_in(rule.modalities))
     for exam in exams.iter_rows(named=True):
-        quantity, unit = QUANTITIES[exam["dose_kind"]]
-        expected = exam["expected"] if rule.reader == "size" or exam["expected"] else exam["median"]
-        score = exam["size_z"] if rule.reader == "size" else exam["z"]
-        ratio = exam["value"] / expected
+        quantity, unit, value, expected, score = _telling(exam, rule)
+        ratio = value / expected
         how = f"{ratio:.1f} times" if ratio >= 1 else f"{100 * ratio:.0f} % of"
-        whom = "patients of this size" if exam["expected"] else "patients like this one"
+        whom = f"patients of this {exam['size_by']}" if exam["size_by"] else "patients like this one"
         text = (
-            f"{QUANTITY_WORDS[quantity][0].upper()}{QUANTITY_WORDS[quantity][1:]} {amount(exam['value'], unit)} is {how} what {whom} get "
+            f"{QUANTITY_WORDS[quantity][0].upper()}{QUANTITY_WORDS[quantity][1:]} {amount(value, unit)} is {how} what {whom} get "
             f"with {exam['protocol_name']} on {exam['device_name']} ({amount(expected, unit)})"
         )
         yield _raised(
             rule,
             exam,
             Evidence(
-                quantity=quantity, unit=unit, value=exam["value"], expected=expected, score=score, text=text, rule_text=rule.title, source=rule.source,
-                low=exam["p5"], high=exam["p95"], size_cm=exam["size_cm"], size_method=exam["size_method"], publication=context.publication,
+                quantity=quantity, unit=unit, value=value, expected=expected, score=score, text=text, rule_text=rule.title, source=rule.source,
+                size_cm=exam["size_cm"], size_method=exam["size_method"], publication=context.publication,
                 **_compared(exam, context),
             ),
         )  # fmt: skip
+
+
+def _signed(exams: pl.DataFrame, score: pl.Expr, rules: Mapping[str, Rule], context: _Context) -> Iterator[Raised]:
+    """Exams that are less far off, but did something differently: a phase more, a longer range, another phantom."""
+    rule, others = rules["sign"], min(rules["group"].threshold or 3.5, rules["size"].threshold or 3.5)
+    candidates = exams.filter((score >= (rule.threshold or 0)) & (score < others) & (pl.col("dose_kind") == "ct"))
+    for one in _statistics(candidates, rule, context):
+        if any(cause["cause"] in SIGNS for cause in one.evidence["why"]):
+            yield one
+
+
+def _telling(exam: Mapping[str, Any], rule: Rule) -> tuple[str, str, float, float, float | None]:
+    """Quantity, unit, value, what was expected and score that tell most of an exam: its CTDIvol where that is further off."""
+    quantity, unit = QUANTITIES[exam["dose_kind"]]
+    own = (quantity, unit, exam["value"], exam["value_expected"] or exam["median"], exam["value_z"])
+    by_output = exam["ctdivol_mgy_z"]
+    if rule.reader == "group" or by_output is None:
+        return own if rule.reader != "group" else (*own[:4], exam["z"])
+    further = exam["value_z"] is None or abs(by_output) > abs(exam["value_z"])
+    return ("ctdivol_mgy", "mGy", exam["ctdivol_mgy"], exam["ctdivol_mgy_expected"], by_output) if further else own
 
 
 def _compared(exam: Mapping[str, Any], context: _Context) -> dict[str, Any]:
@@ -152,7 +203,7 @@ def _compared(exam: Mapping[str, Any], context: _Context) -> dict[str, Any]:
         return {}
     peers = context.peers(exam)
     twins = twins_of(exam, peers)
-    level = LEVELS[exam["level"]]
+    level = LEVELS[exam["group"]]
     base = Baseline(
         group=group_words(exam, level), first=exam["base_first"], last=exam["base_last"], n=int(exam["n"]),
         median=exam["median"], mad=exam["mad"], p5=exam["p5"], p95=exam["p95"],
@@ -173,16 +224,17 @@ def _drifts(rows: pl.DataFrame, rule: Rule, context: _Context, first: date) -> I
 
 def _of_drift(rule: Rule, group: pl.DataFrame, change: Drift, context: _Context) -> Evidence:
     seen, old = group.row(change.seen, named=True), group.row(max(change.began - 1, 0), named=True)
-    quantity, unit = QUANTITIES[seen["dose_kind"]]
+    quantity, unit = ("ctdivol_mgy", "mGy") if seen["dose_kind"] == "ct" else QUANTITIES[seen["dose_kind"]]
     share = change.after / change.before - 1
     day = first_day(group, change)
-    upgraded = old["software"] != seen["software"] and seen["software"]
+    about = group["software"][max(change.began - AROUND, 0) : change.seen + 1].drop_nulls()
+    upgraded = about.n_unique() > 1
     text = (
         f"{seen['protocol_name']} on {seen['device_name']}: {QUANTITY_WORDS[quantity]} {'up' if share > 0 else 'down'} {100 * abs(share):.0f} % "
         f"since {day.day} {day:%b %Y}, from {amount(change.before, unit)} to {amount(change.after, unit)}"
     )
     why = (
-        (Cause("protocol_changed", f"The scanner's software changed from {old['software'] or 'unknown'} to {seen['software']} about then"),)
+        (Cause("protocol_changed", f"The scanner's software changed from {about[0]} to {about[-1]} about then"),)
         if upgraded
         else ()
     )  # fmt: skip
@@ -210,11 +262,3 @@ def _raised(rule: Rule, exam: Mapping[str, Any], evidence: Evidence, *, of_drift
         happened_on=exam["local_day"],
         evidence=evidence.as_json(),
     )
-
-
-def by_rule(found: Iterable[Raised]) -> dict[str, int]:
-    """How many each rule raised."""
-    counts: dict[str, int] = {}
-    for one in found:
-        counts[one.rule] = counts.get(one.rule, 0) + 1
-    return counts

@@ -44,7 +44,8 @@ def exam_rows(star: Star, first: date, last: date) -> pl.DataFrame:
     """Exams of patients with dose from `first` to `last`, in the order in which they began.
 
     Columns: keys and names of exam, site, device, protocol, procedure and patient; `age_band, weight_band, size_cm,
-    weight_kg`; the figures; `value`, what the exam is compared by; `length_mm, phantoms, modulation, current_ratio,
+    weight_kg`; the figures; `value`, what the exam is compared by;
+    `level`, what a protocol's level is judged by (for CT its output, apart from length); `projections` of a radiograph; `length_mm, phantoms, modulation, current_ratio,
     alert_ratio, notify_ratio` of its CT events, localizers left out.
     """
     query = (
@@ -66,14 +67,20 @@ def exam_rows(star: Star, first: date, last: date) -> pl.DataFrame:
     )  # fmt: skip
     kind = pl.col("dose_kind")
     value = pl.coalesce(*(pl.when(kind == name).then(pl.col(column)) for name, (column, _) in QUANTITIES.items()))
-    rows = star.frame(query).with_columns(value=pl.when(value > 0).then(value))
+    # The projections of a radiograph add up: exams are like each other if they have as many.
+    projections = pl.when(pl.col("modality") == "XR").then("acquisitions").otherwise(0)
+    level = pl.when(kind == "ct").then("ctdivol_mgy").otherwise(value)
+    rows = star.frame(query).with_columns(
+        value=pl.when(value > 0).then(value), level=pl.when(level > 0).then(level), projections=projections
+    )
     return rows.join(_of_events(star, first, last), on="exam_key", how="left")
 
 
 def _of_events(star: Star, first: date, last: date) -> pl.DataFrame:
     """What the CT events of each exam tell of how it was scanned."""
     scanned = case((_event.is_localizer, None), else_=1)
-    ratio = _event.tube_current_max_ma / func.nullif(_event.tube_current_mean_ma, 0)
+    mean_ma = func.coalesce(_event.tube_current_mean_ma, _event.tube_current_ma)
+    ratio = _event.tube_current_max_ma / func.nullif(mean_ma, 0)
     alert = func.greatest(
         func.coalesce(_event.alert_dlp_forward_mgycm / func.nullif(_event.alert_dlp_mgycm, 0), 0),
         func.coalesce(_event.alert_ctdivol_forward_mgy / func.nullif(_event.alert_ctdivol_mgy, 0), 0),

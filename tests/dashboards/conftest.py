@@ -10,9 +10,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from star_builder import LAST_DAY, build_star, settings_for
 
+from dashboards._access.services import Services
 from dashboards._shell.app import create_app
 from dashboards._shell.reading import Reading
+from insights.dose.alerts import raise_alerts
 from settings import Settings
+from state.alerts import Alerts
+from state.decisions import Decisions
 from state.home import DataHome
 from warehouse.engines import Star, StarReader
 from warehouse.filters import Filters
@@ -33,7 +37,12 @@ def settings(home: DataHome) -> Settings:
 
 @pytest.fixture(scope="session")
 def app(home: DataHome, settings: Settings) -> Dash:
-    return create_app(settings, home)
+    """The app, with the alerts that the small star raises."""
+    made = create_app(settings, home)
+    services = Services.of(made.server)
+    star = StarReader(home.star).current()
+    raise_alerts(star, Alerts(services.engine), Decisions(services.engine, services.audit), settings)
+    return made
 
 
 @pytest.fixture(scope="session")

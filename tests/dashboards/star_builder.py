@@ -17,6 +17,7 @@ import polars as pl
 from sqlalchemy import BigInteger, Boolean, Date, DateTime, Double, Integer, Numeric, Table
 
 from settings import Settings, Site, Web
+from warehouse.dosimetry.tables import shipped_reference_levels
 from warehouse.publication import Publication, Publications, TableVersion, schema_digest
 from warehouse.schema import MILESTONES, TABLES
 
@@ -50,6 +51,9 @@ PROTOCOLS = {
 }
 MINUTES = {"CT": 12, "MR": 32, "XR": 5, "US": 18, "MG": 9}
 READ = {"CT": 55, "MR": 140, "XR": 90, "US": 40, "MG": 300}
+
+
+MAPPED = {"mapping_status": "confirmed", "standard_code": "CT-ABDPEL-W", "standard_scheme": "own", "standard_name": "CT abdomen and pelvis with contrast"}  # fmt: skip
 
 
 def settings_for(data_directory: Path) -> Settings:
@@ -90,7 +94,10 @@ def dimensions() -> dict[str, list[dict[str, Any]]]:
             for key, ident, name, site, modality, maker, model, software in DEVICES
         ],
         "dim_procedure": [{"procedure_key": 0, "mapping_status": "unmapped"}] + [{"procedure_key": key, "mapping_status": "unmapped", "section": "body" if modality in {"CT", "MR"} else "general", "procedure_code": f"P{key}", "procedure_scheme": "L", "procedure_text": text, "modality": modality} for modality, found in PROCEDURES.items() for key, text in found],
-        "dim_protocol": [{"protocol_key": 0}] + [{"protocol_key": key, "protocol_name": text, "modality": modality} for modality, found in PROTOCOLS.items() for key, text in found],
+        "dim_protocol": [{"protocol_key": 0, "mapping_status": "unmapped"}] + [
+            {"protocol_key": key, "protocol_name": text, "modality": modality, **(MAPPED if key == 302 else {"mapping_status": "unmapped"})} for modality, found in PROTOCOLS.items() for key, text in found
+        ],
+        "dim_reference_level": shipped_reference_levels().to_dicts(),
         "dim_patient": [{"patient_key": 0, "patient_pseudonym": "", "identities": 0}, {"patient_key": 401, "patient_pseudonym": "p401", "sex": "F", "birth_year": 1961, "identities": 1}],
         "dim_provider": [{"provider_key": 0, "provider_role": "unknown", "provider_pseudonym": ""}] + [{"provider_key": 500 + n, "provider_role": "reader", "provider_pseudonym": f"reader{n}"} for n in range(6)],
         "dim_department": [{"department_key": 0}, {"department_key": 601, "department_name": "Emergency"}],
@@ -106,7 +113,8 @@ def dimensions() -> dict[str, list[dict[str, Any]]]:
 def facts(rng: random.Random, exams: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The rows of every fact that hangs on exams, and of loads and rejects."""
     made: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("fact_exam_event", "fact_series", "fact_irradiation_event", "fact_exam_dose")
+        name: []
+        for name in ("fact_exam_event", "fact_series", "fact_irradiation_event", "fact_dose_source", "fact_exam_dose")
     }
     for exam in exams:
         if exam["is_performed"]:
@@ -116,6 +124,7 @@ def facts(rng: random.Random, exams: list[dict[str, Any]]) -> dict[str, list[dic
                 event, dose = _dose(rng, exam)
                 made["fact_irradiation_event"].append(event)
                 made["fact_exam_dose"].append(dose)
+                made["fact_dose_source"].append(_source(event))
     made["fact_appointment"] = [_appointment(exam) for exam in exams]
     made["fact_device_span"] = _spans(exams)
     return {"fact_exam": exams, **made, "fact_load_run": _runs(), "fact_reject": _rejects()}
@@ -318,16 +327,26 @@ def _dose(rng: random.Random, exam: dict[str, Any]) -> tuple[dict[str, Any], dic
         "protocol_key": exam["protocol_key"],
     }
     kind = "ct" if is_ct else "mammography"
+    number = exam["exam_key"] % 97
+    size = 22.0 + number % 15
     event = common | {
+        "is_localizer": False, "is_estimate": False, "body_region": "abdomen" if is_ct else "breast", "laterality": None if is_ct else "L", "view": None if is_ct else "CC", "compression_thickness_mm": None if is_ct else 40.0 + number % 30,
         "event_key": exam["exam_key"] + 2, "event_uid": f"{exam['study_uid']}.9", "event_uid_derived": False, "event_kind": kind, "event_number": 1, "started_at": exam["started_at"], "acquisition_protocol": "AbdPel pv",
         "ctdivol_mgy": ctdivol, "ctdi_phantom": ("head16" if exam["protocol_key"] == 301 else "body32") if is_ct else None, "dlp_mgycm": dlp, "agd_mgy": agd, "kvp": 120.0 if is_ct else 29.0,
         "object_class": "rdsr", "object_uid": "2.25.77", "objects": 1, "is_disputed": False, "stated": json.dumps(stated), "file": "dose/report.dcm", "digest": f"e{exam['exam_key']}",
     }  # fmt: skip
     dose = common | {
+        "acquisitions": 1, "repeats": 0, "exposure_class": "patient", "age_years": 61.0, "age_band": "adult", "weight_kg": 55.0 + number % 40, "weight_band": "50–80 kg" if number % 40 < 25 else "80–110 kg", "is_estimate": False,
+        "size_cm": size if is_ct else None, "size_method": "effective diameter" if is_ct else None,
         "dose_kind": kind, "events": 1, "ctdivol_max_mgy": ctdivol, "dlp_mgycm": dlp, "agd_mgy": agd, "dlp_total_mgycm": dlp, "events_stated": 1.0, "headline_value": dlp if is_ct else agd,
         "headline_unit": "mGy·cm" if is_ct else "mGy", "headline_basis": "sum of events", "difference": 0.0, "reports": 1,
     }  # fmt: skip
     return event, dose
+
+
+def _source(event: dict[str, Any]) -> dict[str, Any]:
+    kept = ("event_key", "exam_key", "month", "object_uid", "object_class", "ctdivol_mgy", "dlp_mgycm", "agd_mgy", "file", "digest")  # fmt: skip
+    return {name: event[name] for name in kept} | {"object_key": 77, "is_used": True, "object_at": event["started_at"]}
 
 
 def _runs() -> list[dict[str, Any]]:

@@ -108,9 +108,7 @@ def test_only_those_with_a_permission_decide(
     assert kept.standing() == []
 
 
-def test_a_physicist_decides_about_dose_and_nothing_else(
-    people: dict[str, FlaskClient], kept: Decisions
-) -> None:
+def test_a_physicist_decides_about_dose_and_nothing_else(people: dict[str, FlaskClient], kept: Decisions) -> None:
     assert people["physicist"].post("/decide/calendar", data=CALENDAR).status_code == 403
     assert people["data_steward"].post("/decide/map_protocol", data={"reason": "x"}).status_code == 403
     assert people["physicist"].post("/decide/map_protocol", data={"reason": "x"}).status_code == 422

@@ -20,7 +20,15 @@ SECTIONS_OF = {
     "executive": "headlines changes trend",
     "utilization": "headlines devices gap trend funnel evenings booked access missed hours slots first causes worst turnover starts idle overlaps counts volume mix minutes day daily",
     "turnaround": "headlines curves targets median tail parts week procedures now unread waiting next flow tabs-why stages change distribution clock intervals counted tabs-paths paths nights corrections readers",
-    "dose": "headlines spread trend moved highest event event-peers event-totals event-figures",
+    "dose": "parts headlines spread trend moved highest event event-peers event-totals event-figures",
+    "review": "parts list closed case case-verdict case-picture case-exam case-steps case-events case-sources case-patient case-earlier sign-parts sign pack suspected signed",
+    "protocols": "parts ranges scanners time technique set-range project projects",
+    "fluoroscopy": "parts rooms highest patients angles",
+    "modalities": "parts thickness views index repeats activity per-kg",
+    "levels": "parts compared bands all import history",
+    "rules": "parts all preview change history",
+    "dictionary": "parts queue other all history",
+    "patients": "find sums exams recurrent",
     "exam": "rows life facts events dose series",
     "data": "parts freshness sources reasons runs rejects tables measures",
     "quality": "parts headlines joins rules days times doubts fields gaps exams",
@@ -37,6 +45,11 @@ NEED_MORE = {
     "turnaround.readers": "enough readers",
     "quality.exams": "an issue in the address",
     "scanners.clocks": "ends that the RIS states",
+    "fluoroscopy.rooms": "fluoroscopy",
+    "fluoroscopy.patients": "fluoroscopy",
+    "fluoroscopy.angles": "fluoroscopy",
+    "modalities.index": "radiographs with dose",
+    "modalities.activity": "administrations",
 }
 """Sections that have something to draw only with more than the small star holds; their own tests give it."""
 
@@ -61,7 +74,13 @@ def test_a_section_draws_with_data(app: Dash, reading: Reading, name: str) -> No
     top = reading.star.text(
         "SELECT exam_key, event_key FROM fact_irradiation_event WHERE dlp_mgycm > 0 ORDER BY dlp_mgycm DESC LIMIT 1"
     ).row(0)
-    full = replace(reading, extra={"exam": str(top[0]), "event": str(top[1])}, look=DARK)
+    of_one = reading.filters.narrowed(protocol=("302",)) if name.startswith("protocols.") else reading.filters
+    full = replace(
+        reading,
+        filters=of_one,
+        extra={"exam": str(top[0]), "event": str(top[1]), "alert": "1", "patient": "401"},
+        look=DARK,
+    )
     with app.server.test_request_context():  # what people decided is asked of the server
         drawn = SECTIONS[name].draw(full)
         assert not isinstance(drawn, Empty), drawn

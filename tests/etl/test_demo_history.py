@@ -23,7 +23,7 @@ from state.identity import Pseudonymiser
 UNTIL = date(2026, 11, 24)
 KEY = Pseudonymiser(b"k" * 32)
 KINDS = {
-    "protocol_dose_step", "slow_subspecialty", "failing_scanner", "demand_spike", "idle_evenings", "clock_off", "wrong_worklist",
+    "protocol_dose_step", "protocol_dose_drop", "slow_subspecialty", "failing_scanner", "demand_spike", "idle_evenings", "clock_off", "wrong_worklist",
     "lost_dose_reports", "unbilled_exams",
 }  # fmt: skip
 

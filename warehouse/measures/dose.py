@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, func
+from sqlalchemy import and_, func, select
 
 from warehouse.measures.measure import Measure, over, over_exams, percentile, share
-from warehouse.schema import fact_exam, fact_exam_dose, fact_irradiation_event
+from warehouse.schema import dim_protocol, fact_exam, fact_exam_dose, fact_irradiation_event
 
 _event = fact_irradiation_event.c
 _dose = fact_exam_dose.c
@@ -15,6 +15,13 @@ IONISING = ("CT", "MG", "XA", "RF")
 """Modalities whose devices are expected to send dose reports."""
 
 _RDSR = "Radiation dose structured reports (TID 10001, 10011); image headers where no report covers the event."
+
+_of_patients = _dose.exposure_class == "patient"
+_events_of_patients = and_(
+    _event.exam_key.not_in(select(_dose.exam_key).where(_dose.exposure_class != "patient")),
+    _event.is_localizer.is_(False),
+)
+"""Events of patients' exams, CT localizers left out."""
 
 MEASURES = (
     Measure(
@@ -54,11 +61,11 @@ MEASURES = (
         "down",
         "Median of mean CTDIvol over CT events, 32 cm phantom.",
         f"113830. {_RDSR}",
-        "Events without CTDIvol (localizers), with the 16 cm phantom or an unknown one.",
+        "Localizers, phantoms and exposures in doubt, events without CTDIvol, with the 16 cm phantom or an unknown one.",
         over(
             fact_irradiation_event,
             percentile(0.5, _event.ctdivol_mgy),
-            and_(_event.ctdivol_mgy > 0, _event.ctdi_phantom == "body32"),
+            and_(_event.ctdivol_mgy > 0, _event.ctdi_phantom == "body32", _events_of_patients),
             keys=("device_key", "protocol_key"),
         ),
         minimum_n=20,
@@ -76,7 +83,7 @@ MEASURES = (
         over(
             fact_irradiation_event,
             percentile(0.5, _event.ctdivol_mgy),
-            and_(_event.ctdivol_mgy > 0, _event.ctdi_phantom == "head16"),
+            and_(_event.ctdivol_mgy > 0, _event.ctdi_phantom == "head16", _events_of_patients),
             keys=("device_key", "protocol_key"),
         ),
         minimum_n=20,
@@ -90,11 +97,11 @@ MEASURES = (
         "down",
         "Median over exams of the sum of DLP over their distinct events.",
         f"113838. {_RDSR}",
-        "Exams without DLP.",
+        "Exams without DLP, phantoms and exposures in doubt.",
         over(
             fact_exam_dose,
             percentile(0.5, _dose.dlp_mgycm),
-            and_(_dose.dose_kind == "ct", _dose.dlp_mgycm > 0),
+            and_(_dose.dose_kind == "ct", _dose.dlp_mgycm > 0, _of_patients),
             keys=("device_key", "protocol_key"),
         ),
         minimum_n=20,
@@ -107,11 +114,11 @@ MEASURES = (
         "down",
         "90th percentile over exams of the sum of DLP over their distinct events.",
         f"113838. {_RDSR}",
-        "Exams without DLP.",
+        "Exams without DLP, phantoms and exposures in doubt.",
         over(
             fact_exam_dose,
             percentile(0.9, _dose.dlp_mgycm),
-            and_(_dose.dose_kind == "ct", _dose.dlp_mgycm > 0),
+            and_(_dose.dose_kind == "ct", _dose.dlp_mgycm > 0, _of_patients),
             keys=("device_key", "protocol_key"),
         ),
         minimum_n=20,
@@ -124,11 +131,11 @@ MEASURES = (
         "down",
         "Median over projection exams of the stated total, or of the sum over events where none is stated.",
         f"113722, 122130. {_RDSR}",
-        "Exams without DAP.",
+        "Exams without DAP, phantoms and exposures in doubt.",
         over(
             fact_exam_dose,
             percentile(0.5, _dose.headline_value),
-            and_(_dose.dose_kind == "projection", _dose.headline_value > 0),
+            and_(_dose.dose_kind == "projection", _dose.headline_value > 0, _of_patients),
             keys=("device_key", "protocol_key"),
         ),
         minimum_n=20,
@@ -142,15 +149,90 @@ MEASURES = (
         "down",
         "Median over mammography events of the average glandular dose.",
         f"111631; (0040,0316). {_RDSR}",
-        "Events of 0 mGy: the breast was not imaged.",
+        "Events of 0 mGy (the breast was not imaged), phantoms and exposures in doubt.",
         over(
             fact_irradiation_event,
             percentile(0.5, _event.agd_mgy),
-            and_(_event.event_kind == "mammography", _event.agd_mgy > 0),
+            and_(_event.event_kind == "mammography", _event.agd_mgy > 0, _events_of_patients),
             keys=("device_key", "protocol_key"),
         ),
         minimum_n=20,
         decimals=2,
+        permission="view_dose",
+    ),
+    Measure(
+        "ssde_p50",
+        "Size-specific dose of CT, median",
+        "mGy",
+        "down",
+        "Median over exams of the greatest SSDE of their events.",
+        "113930 as stated; else AAPM reports 204, 220 and 293 from the size that the object states.",
+        "Exams without size or phantom, phantoms and exposures in doubt.",
+        over(
+            fact_exam_dose,
+            percentile(0.5, _dose.ssde_max_mgy),
+            and_(_dose.dose_kind == "ct", _dose.ssde_max_mgy > 0, _of_patients),
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=20,
+        decimals=1,
+        permission="view_dose",
+    ),
+    Measure(
+        "air_kerma_p50",
+        "Air kerma at the reference point, median",
+        "mGy",
+        "down",
+        "Median over angiography and fluoroscopy exams of the stated total, or of the sum over events where none is stated.",
+        f"113725, 113738. {_RDSR}",
+        "Exams without it, phantoms and exposures in doubt.",
+        over(
+            fact_exam_dose,
+            percentile(0.5, _dose.rp_exam_mgy),
+            and_(_dose.rp_exam_mgy > 0, _of_patients),
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=30,
+        permission="view_dose",
+    ),
+    Measure(
+        "fluoro_minutes_p50",
+        "Fluoroscopy time, median",
+        "min",
+        "down",
+        "Median over exams of the fluoroscopy time that their reports state.",
+        "113730 Total Fluoro Time.",
+        "Exams without it, phantoms and exposures in doubt.",
+        over(
+            fact_exam_dose,
+            percentile(0.5, _dose.fluoro_time_total_s / 60),
+            and_(_dose.fluoro_time_total_s > 0, _of_patients),
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=30,
+        decimals=1,
+        permission="view_dose",
+    ),
+    Measure(
+        "standard_exam_share",
+        "Exams with a standard exam",
+        "%",
+        "up",
+        "Exams with dose whose protocol people mapped to a standard exam, divided by all exams with dose.",
+        "Decisions in the protocol dictionary.",
+        "Phantoms and exposures in doubt.",
+        over(
+            fact_exam_dose,
+            share(
+                _dose.protocol_key.in_(
+                    select(dim_protocol.c.protocol_key).where(dim_protocol.c.mapping_status == "confirmed")
+                )
+            ),
+            _of_patients,
+            keys=("device_key", "protocol_key"),
+        ),
+        minimum_n=20,
+        decimals=1,
         permission="view_dose",
     ),
 )
