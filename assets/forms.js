@@ -139,7 +139,8 @@
         const said = form.querySelector(".form-said");
         said.textContent = "Sending…";
         try {
-            const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
+            // By the attribute: a field may be named `action`, and would hide the property.
+            const answer = await fetch(form.getAttribute("action"), { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
             const body = (answer.headers.get("Content-Type") || "").includes("json") ? await answer.json() : { error: await answer.text() };
             said.textContent = "";
             if (answer.ok) {

@@ -59,7 +59,7 @@ def page(browser: Browser, served: tuple[str, Any]) -> Iterator[Page]:
 
 def tab_to(page: Page, role: str, name: str) -> None:
     """Presses Tab until the control is reached, as a person without a mouse does."""
-    wanted = page.get_by_role(role, name=name).first  # type: ignore[arg-type]
+    wanted = page.get_by_role(role, name=name, exact=True).first  # type: ignore[arg-type]
     for _ in range(120):
         if wanted.evaluate("one => one === document.activeElement"):
             return
@@ -96,7 +96,7 @@ def test_the_day_is_played_by_keyboard(page: Page, served: tuple[str, Any]) -> N
     expect(verdict.get_by_role("button")).to_have_text(["Reopen"], timeout=20_000)
     # The day is signed with what is open.
     page.goto("/dose/sign-off?days=30")
-    expect(page.get_by_role("button", name="Sign")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("button", name="Sign", exact=True)).to_be_visible(timeout=20_000)
     tab_to(page, "textbox", "Why it is signed nevertheless")
     page.keyboard.type("the rest follows tomorrow")
     tab_to(page, "button", "Sign")
