@@ -343,6 +343,11 @@ class Utilization(Section):
     """Idle time of at least this could have been booked; shorter is a sliver."""
     first_case_grace_minutes: float = Field(default=5, ge=0, le=120)
     late_cancel_hours: float = Field(default=24, gt=0, le=336)
+    wait_days: dict[str, float] = {"stat": 1, "urgent": 7, "routine": 42}
+    """Within how many days of its order an exam shall be made, by priority: local agreements, to be set to the
+    department's own."""
+    stale_days: int = Field(default=180, ge=7)
+    """An order of this age that nothing happened to waits no longer: it was forgotten or done elsewhere."""
     infer_hours: bool = True
     """Devices without configured or loaded hours get them from when they were active, marked `inferred`."""
 

@@ -197,6 +197,6 @@ PAGE_KEYS = (
     "patient",
     "metric",
     "rule",
-    "exam_of",
+    "waits",
 )
 """What pages read from the address besides filters."""

@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 from dashboards._shell import charts, numbers, urls
 from dashboards._shell.cards import Card, Empty
 from dashboards._shell.filter_bar import choice
-from dashboards._shell.kpi import kpi, kpi_card
+from dashboards._shell.kpi import fact_card, kpi, kpi_card
 from dashboards._shell.layout import page
 from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
@@ -29,7 +29,6 @@ from dashboards.utilization.parts import (
     PAGES,
     chosen,
     device_column,
-    fact,
     no_scanner_time,
     rows_frame,
     spoken,
@@ -101,7 +100,7 @@ def headlines(reading: Reading) -> Drawn:
     if known:
         longest = max(known, key=lambda row: row["days"])
         line = f"{longest['name']}, the longest of {len(waits)}; measured at {numbers.moment(reading.data_to, reading.zone)}"
-        cards.append(fact("Third next available", f"{numbers.rounded(longest['days'], 2)} days", line))
+        cards.append(fact_card("Third next available", f"{numbers.rounded(longest['days'], 2)} days", line))
     if reading.scope.departments is not None:
         cards.append(html.P("Scanner time is hidden: it belongs to no department, and your access is limited to departments.", className="card note"))  # fmt: skip
     return html.Div([subpages(PAGES, urls.UTILIZATION, reading), html.Div(cards, className="kpis five")])

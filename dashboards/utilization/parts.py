@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 import polars as pl
-from dash import html
 from dash.development.base_component import Component
 
 from dashboards._shell import urls
@@ -18,6 +17,7 @@ from dashboards._shell.tables import Column, Row, Table
 PAGES = (
     (urls.UTILIZATION, "Use"),
     (urls.UTILIZATION_APPOINTMENTS, "Appointments"),
+    (urls.UTILIZATION_WAITING, "Waiting list"),
     (urls.UTILIZATION_LOST, "Lost time"),
     (urls.UTILIZATION_VOLUME, "Volume"),
     (urls.UTILIZATION_DAY, "Day board"),
@@ -96,20 +96,6 @@ def day_of(reading: Reading) -> date:
         return date.fromisoformat(reading.extra.get("day", ""))
     except ValueError:
         return reading.as_of
-
-
-def fact(label: str, value: str, line: str) -> Component:
-    """A headline that is no measure of the catalogue: what it is, its value, and what it rests on."""
-    number = html.P(html.Span(value, className="kpi-number"), className="kpi-value")
-    return html.Section(
-        [
-            html.H2(label, className="kpi-label"),
-            html.Div(number, className="kpi-row"),
-            html.P(line, className="kpi-line"),
-        ],
-        className="card kpi",
-        **{"aria-label": label},
-    )
 
 
 def no_scanner_time(title: str, reading: Reading, what: str, *, is_wide: bool = False, controls: tuple[Component, ...] = ()) -> Empty:  # fmt: skip

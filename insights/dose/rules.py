@@ -67,7 +67,7 @@ RULES: tuple[Rule, ...] = (
     Rule("size", "Far above what patients of this size get", "size", "", "", ("CT",), 3.5, 2, True, _ROBUST + ", of residuals of a robust regression on size", "robust z at least"),
     Rule("sign", "Above its group, with a sign of why: a phase more, a longer range, another phantom, a current that does not vary", "group", "", "", ("CT",), 2.3, 2, True, "own choice: the robust z from which an exam that was scanned differently is shown", "robust z at least"),
     Rule("low", "Far below its group: image quality, wrong protocol or a missing phase", "low", "", "", ("CT", "NM", "PT"), 3.5, 1, True, _ROBUST, "robust z at most minus"),
-    Rule("drift", "A protocol's level on a scanner changed", "drift", "", "σ", (), 8, 2, True, "self-starting CUSUM (Hawkins 1987) on logarithms adjusted for size", "decision interval"),
+    Rule("drift", "A protocol's level on a scanner changed", "drift", "", "σ", (), 7, 2, True, "self-starting CUSUM (Hawkins 1987) on logarithms adjusted for size", "decision interval"),
 )  # fmt: skip
 
 
