@@ -22,6 +22,7 @@ from dashboards.dose_tables.decide import KINDS
 from state.decisions import DecisionKind
 from state.roles import Permission
 from warehouse.dose_groups import METRICS, exam_values, levels, typical_values, with_levels
+from warehouse.dosimetry.bands import ADULT
 from warehouse.dosimetry.icrp135 import FEWEST_ROOMS, local_level
 from warehouse.dosimetry.tables import columns_of
 from warehouse.schema import dim_reference_level
@@ -65,7 +66,7 @@ def compared(reading: Reading) -> Drawn:
     metric, controls = _metric(reading)
     name, unit = METRICS[metric][1:]
     values = exam_values(reading.star, reading.filters, reading.scope, metric)
-    mapped = values.filter(pl.col("standard_code").is_not_null() & (pl.col("age_band") == "adult"))
+    mapped = values.filter(pl.col("standard_code").is_not_null() & (pl.col("age_band") == ADULT))
     if mapped.is_empty():
         return Empty(
             f"{name} by standard exam",

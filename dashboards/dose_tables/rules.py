@@ -19,7 +19,7 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.dose.parts import dose_pages
-from insights.dose.outliers import judge
+from insights.dose.outliers import judge, outliers
 from insights.dose.preview import preview
 from insights.dose.rules import Rule, rules_with
 from state.decisions import DecisionKind
@@ -111,11 +111,15 @@ def previewed(reading: Reading) -> Drawn:
         Column("n", "Would have fired", "number"),
         Column("rate", "In a thousand exams", "number", "‰", 1),
     )
+    usual = outliers(judged, rules).explained_by_size
     now = next(row for row in rows if str(row["number"]).endswith("(now)"))
     return Card(
         f"{rule.title}: {now['n']} times in {PREVIEW_DAYS} days",
         "What it would have raised with other numbers",
         Table(columns, pl.DataFrame(rows)),
+        note=f"{numbers.count(usual)} exams far above their group are usual for their size: they raise nothing."
+        if rule.reader == "group"
+        else "",
         formula="The rule alone, over all exams of patients with dose of these days; other rules and earlier alerts play no part.",
         period=numbers.days(first, last),
     )

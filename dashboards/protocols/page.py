@@ -25,6 +25,7 @@ from dashboards.protocols import decide, figures, queries
 from state.decisions import DecisionKind
 from state.roles import Permission
 from warehouse.dose_groups import KIND_METRICS, METRICS, exam_values, typical_values
+from warehouse.dosimetry.bands import ADULT
 from warehouse.dosimetry.icrp135 import difference
 
 FIRST = "dlp_mgycm"
@@ -139,7 +140,7 @@ def scanners(reading: Reading) -> Drawn:
         return html.Div()
     metric, _ = _metric(reading)
     name, unit = METRICS[metric][1:]
-    values = exam_values(reading.star, reading.filters, reading.scope, metric).filter(pl.col("age_band") == "adult")
+    values = exam_values(reading.star, reading.filters, reading.scope, metric).filter(pl.col("age_band") == ADULT)
     if values.is_empty():
         return Empty("Across scanners", f"No exam of an adult has this quantity: {reading.sentence}.")
     rows = [_scanner_row(values, device) for device in sorted(values["device_id"].unique())]
@@ -175,7 +176,7 @@ def over_time(reading: Reading) -> Drawn:
     metric, _ = _metric(reading)
     name, unit = METRICS[metric][1:]
     year = reading.over(reading.filters.over(reading.as_of.replace(year=reading.as_of.year - 1), reading.as_of))
-    values = exam_values(year.star, year.filters, year.scope, metric).filter(pl.col("age_band") == "adult")
+    values = exam_values(year.star, year.filters, year.scope, metric).filter(pl.col("age_band") == ADULT)
     if values.height < LEAST_FOR_RANGE:
         return Empty("Over time", "Fewer than 20 exams of adults in the last 12 months.")
     weeks = (
@@ -301,7 +302,7 @@ def _achieved(reading: Reading, name: str, value: dict[str, Any]) -> dict[str, A
     metric, unit = value["metric"], METRICS[value["metric"]][2]
     device = (value["device_id"],) if value["device_id"] else ()
     filters = reading.filters.over(start, max(reading.as_of, changed)).narrowed(protocol=(value["protocol_key"],), device=device)  # fmt: skip
-    values = exam_values(reading.star, filters, reading.scope, metric).filter(pl.col("age_band") == "adult")
+    values = exam_values(reading.star, filters, reading.scope, metric).filter(pl.col("age_band") == ADULT)
     before, after = (
         values.filter(pl.col("local_day") < changed)["value"],
         values.filter(pl.col("local_day") >= changed)["value"],

@@ -7,7 +7,7 @@ from sqlalchemy import and_, func, select
 
 from dashboards._shell.reading import Reading
 from warehouse.measures.measure import percentile
-from warehouse.schema import dim_device, dim_expected_range, dim_protocol, fact_exam, fact_irradiation_event
+from warehouse.schema import dim_device, dim_expected_range, fact_exam, fact_irradiation_event
 
 _event, _exam = fact_irradiation_event.c, fact_exam.c
 
@@ -45,12 +45,3 @@ def technique(reading: Reading, protocol_key: int) -> pl.DataFrame:
 def ranges(reading: Reading) -> pl.DataFrame:
     """Ranges that physicists set, by protocol, scanner and metric."""
     return reading.star.frame(select(dim_expected_range))
-
-
-def protocol_of(reading: Reading, protocol_key: int) -> dict[str, str | None] | None:
-    """Name, modality and standard exam of a protocol."""
-    query = select(dim_protocol.c.protocol_name, dim_protocol.c.modality, dim_protocol.c.standard_name).where(
-        dim_protocol.c.protocol_key == protocol_key
-    )
-    frame = reading.star.frame(query)
-    return None if frame.is_empty() else frame.row(0, named=True)

@@ -24,6 +24,7 @@ from dashboards.review.taking import next_open
 from insights.dose.evidence import Evidence
 from state.reviews import ACTIONS, REASONS, Step
 from state.roles import Permission
+from warehouse.dosimetry.effective_dose import effective_dose
 
 FEWEST_PEERS = 5
 SNOOZE_DAYS = 7
@@ -197,6 +198,7 @@ def exam_facts(reading: Reading) -> Drawn:
         ("Scanner", device),
         ("Patient", _patient_words(exam)),
         ("Size", f"{numbers.shown(exam['size_cm'], 'cm', 1)}, {exam['size_method']}" if exam["size_cm"] else "not known"),
+        *_effective(reading, exam),
         ("Compared with", _baseline_words(found)),
         ("Rule's source", found.source or numbers.NOTHING),
         ("Data version", html.Code(found.publication)),
@@ -351,6 +353,15 @@ def earlier(reading: Reading) -> Drawn:
     )
 
 
+def _effective(reading: Reading, exam: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Effective dose, where the configuration shows it."""
+    if not reading.settings.dose.effective_dose:
+        return []
+    events = queries.events_of(reading, exam["exam_key"]).iter_rows(named=True)
+    estimate = effective_dose(events, queries.factors(reading).iter_rows(named=True), exam["age_band"])
+    return [("Effective dose", estimate.words)]
+
+
 def _reader_row(found: Evidence, reader: str) -> Component:
     return html.Tr([html.Th(reader, scope="row"), html.Td(found.rule_text), html.Td(found.text)])
 
@@ -385,8 +396,9 @@ def _baseline_words(found: Evidence) -> str:
     base = found.baseline
     if base is None:
         return found.rule_text
+    usual = f", nine of ten between {numbers.rounded(base.p5)} and {numbers.shown(base.p95, found.unit)}" if base.p5 is not None and base.p95 is not None else ""  # fmt: skip
     middle = f", median {numbers.shown(base.median, found.unit)}" if base.median is not None else ""
-    return f"{base.group}: {numbers.count(base.n)} exams, {numbers.days(base.first, base.last)}{middle}"
+    return f"{base.group}: {numbers.count(base.n)} exams, {numbers.days(base.first, base.last)}{middle}{usual}"
 
 
 def _patient_words(exam: dict[str, Any]) -> str:

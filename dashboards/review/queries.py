@@ -12,6 +12,7 @@ from dashboards._shell.reading import Reading
 from warehouse.filters import exam_clause, visible_exam
 from warehouse.schema import (
     dim_device,
+    dim_dose_coefficient,
     dim_procedure,
     dim_protocol,
     dim_site,
@@ -69,6 +70,11 @@ def events_of(reading: Reading, exam_key: int) -> pl.DataFrame:
         .order_by(_event.started_at, _event.event_number, _event.event_key)
     )
     return reading.star.frame(query)
+
+
+def factors(reading: Reading) -> pl.DataFrame:
+    """Conversion factors that a physicist imported."""
+    return reading.star.frame(select(dim_dose_coefficient))
 
 
 def sources_of(reading: Reading, exam_key: int) -> pl.DataFrame:

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from insights.dose.size_model import MOSTLY, size_of
+from warehouse.dosimetry.bands import ADULT
 
 WARM_UP = 20
 """Exams of a level before it is watched."""
@@ -48,7 +49,6 @@ class Drift:
     after: float
     """Medians, for a patient of the protocol's usual size, in the quantity's unit."""
     n_before: int
-    n_after: int
 
 
 def drifts(rows: pl.DataFrame, threshold: float) -> list[tuple[tuple[int, str], pl.DataFrame, Drift]]:
@@ -59,7 +59,7 @@ def drifts(rows: pl.DataFrame, threshold: float) -> list[tuple[tuple[int, str], 
         threshold: decision interval in standard deviations.
     """
     found: list[tuple[tuple[int, str], pl.DataFrame, Drift]] = []
-    usable = rows.filter((pl.col("level") > 0) & (pl.col("protocol_key") != 0) & (pl.col("age_band") == "adult"))
+    usable = rows.filter((pl.col("level") > 0) & (pl.col("protocol_key") != 0) & (pl.col("age_band") == ADULT))
     for (protocol, device), group in usable.group_by("protocol_key", "device_id", maintain_order=True):
         if group.height < WARM_UP + LEAST_SEEN:
             continue
@@ -78,7 +78,7 @@ def _changes(group: pl.DataFrame, threshold: float) -> list[Drift]:
         shift = float(np.median(after) - np.median(before)) if before.size else 0.0
         if before.size >= WARM_UP // 2 and abs(exp(shift) - 1) >= LEAST_CHANGE:
             levels = (exp(float(np.median(before))), exp(float(np.median(after))))
-            found.append(Drift(keys[seen], began, seen, *levels, int(before.size), int(after.size)))
+            found.append(Drift(keys[seen], began, seen, *levels, int(before.size)))
         start = began if began > start else seen + 1
     return found
 

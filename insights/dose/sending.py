@@ -107,6 +107,7 @@ def _as_json(one: Alert, link: str | None) -> dict[str, object]:
         "case": one.id,
         "severity": one.severity,
         "rule": one.rule,
+        "about": one.subject_kind,
         "day": one.happened_on.isoformat(),
         "site": one.site_code,
         "modality": one.modality,

@@ -125,7 +125,7 @@ def test_a_webhook_gets_json_signed_with_the_secret(
     assert headers[SIGNATURE] == "sha256=" + hmac.new(b"s3cret", body, "sha256").hexdigest()
     alerts = json.loads(body)["alerts"]
     assert [one["case"] for one in alerts] == [1, 2]
-    assert set(alerts[0]) == {"case", "severity", "rule", "day", "site", "modality", "text", "link"}
+    assert set(alerts[0]) == {"case", "severity", "rule", "about", "day", "site", "modality", "text", "link"}
 
 
 def test_a_webhook_that_fails_or_has_no_secret_is_tried_again(

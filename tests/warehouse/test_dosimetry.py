@@ -11,6 +11,7 @@ from scipy import stats
 
 from warehouse.dosimetry import tables
 from warehouse.dosimetry.bands import AGE_BANDS, age_band, size_band, weight_band
+from warehouse.dosimetry.effective_dose import effective_dose
 from warehouse.dosimetry.icrp135 import difference, local_level, typical
 from warehouse.dosimetry.ssde import (
     body_factor,
@@ -161,3 +162,38 @@ def test_a_factor_that_stands_twice_is_refused() -> None:
         tables.read_table(tables.COEFFICIENTS, f"{head}\n{row}\n{row}")
     (one,) = tables.coefficients(tables.read_table(tables.COEFFICIENTS, f"{head}\n{row}")).to_dicts()
     assert (one["factor"], one["agent"]) == (0.014, "")
+
+
+FACTORS = [
+    {"quantity": "dlp_mgycm", "region": "chest", "agent": "", "phantom": "body32", "age_band": "adult", "factor": 0.014, "source": "imported"},
+    {"quantity": "dlp_mgycm", "region": "chest", "agent": "", "phantom": "head16", "age_band": "1–5 years", "factor": 0.018, "source": "imported"},
+    {"quantity": "dlp_mgycm", "region": "chest", "agent": "", "phantom": "body32", "age_band": "1–5 years", "factor": 0.036, "source": "imported"},
+    {"quantity": "activity_mbq", "region": "", "agent": "f-18 fdg", "phantom": "", "age_band": "adult", "factor": 0.02, "source": "imported"},
+]  # fmt: skip
+
+
+def shot(dlp: float, phantom: str | None, region: str = "chest") -> dict[str, object]:
+    return {"event_kind": "ct", "dlp_mgycm": dlp, "ctdi_phantom": phantom, "body_region": region}
+
+
+@pytest.mark.parametrize(
+    ("events", "age", "msv", "reason"),
+    [
+        ([shot(290, "body32")], "adult", 4.06, "imported"),
+        ([shot(100, "head16")], "1–5 years", 1.80, "imported"),
+        ([shot(50, "body32")], "1–5 years", 1.80, "imported"),  # the same child on the other phantom
+        ([shot(50, None)], "1–5 years", None, "phantom unknown"),
+        ([shot(290, "body32", "head")], "adult", None, "no factor for head"),
+        ([shot(290, "body32")], None, None, "age unknown"),
+        ([{"event_kind": "administration", "activity_mbq": 394.0, "radiopharmaceutical": "F-18 FDG", "body_region": None, "ctdi_phantom": None}], "adult", 7.88, "imported"),
+        ([{"event_kind": "mammography", "agd_mgy": 1.0}], "adult", None, "glandular"),
+        ([], "adult", None, "no event"),
+    ],
+)  # fmt: skip
+def test_effective_dose_is_an_estimate_with_its_source_or_a_reason(
+    events: list[dict[str, object]], age: str | None, msv: float | None, reason: str
+) -> None:
+    found = effective_dose(events, FACTORS, age)
+    assert found.msv == (None if msv is None else pytest.approx(msv))
+    assert reason in found.reason
+    assert ("population estimate" in found.words) == (msv is not None)

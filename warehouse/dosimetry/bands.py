@@ -39,7 +39,7 @@ _SIZES: tuple[Band, ...] = (
     ("37–41 cm", 41),
     ("41 cm and more", 100),
 )
-AGE_BANDS, WEIGHT_BANDS, SIZE_BANDS = (tuple(name for name, _ in bands) for bands in (_AGES, _WEIGHTS, _SIZES))
+AGE_BANDS, WEIGHT_BANDS = (tuple(name for name, _ in bands) for bands in (_AGES, _WEIGHTS))
 ADULT = "adult"
 
 
