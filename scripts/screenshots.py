@@ -42,6 +42,8 @@ SHOTS = (
     Shot("turnaround", "/turnaround"),
     Shot("dose", "/dose", "radiation_safety"),
     Shot("dose-dark", "/dose", "radiation_safety", "dark"),
+    Shot("dose-review", "/dose/inbox", "radiation_safety"),
+    Shot("dose-case", "/dose/case?alert=3", "radiation_safety"),
     Shot("data", "/data", "data_steward"),
 )
 

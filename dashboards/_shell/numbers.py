@@ -61,7 +61,7 @@ def parts(value: float | None, unit: str, decimals: int | None = None) -> tuple[
         text = duration(value)
         number, _, behind = text.partition(" ")
         return (text, "") if " " in behind else (number, behind)
-    if unit == "":
+    if unit == "" and not decimals:
         return count(value), ""
     if decimals is not None and abs(value) < 100:
         return f"{value:,.{decimals}f}", unit

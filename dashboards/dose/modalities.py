@@ -155,7 +155,7 @@ def index(reading: Reading) -> Drawn:
         return Empty("Radiography", f"No exposure states an exposure index: {reading.sentence}.")
     shown = frame.with_columns(share=pl.when(pl.col("judged") > 0).then(100 * pl.col("off") / pl.col("judged")))
     columns = (
-        Column("device_name", "Detector"), Column("n", "Exposures", "number"), Column("ei", "Exposure index, median", "number"), Column("target", "Target", "number"), Column("di", "Deviation index, median", "number", "DI", 2),
+        Column("device_name", "Detector"), Column("n", "Exposures", "number"), Column("ei", "Exposure index, median", "number"), Column("target", "Target", "number"), Column("di", "Deviation index, median", "number", "", 2),
         Column("share", "Off by more than 1", "number", "%", 0), Column("dap", "DAP, median", "number", "Gy·cm²"),
     )  # fmt: skip
     kept = tuple(one for one in columns if shown[one.name].drop_nulls().len())

@@ -109,7 +109,7 @@ def previewed(reading: Reading) -> Drawn:
     columns = (
         Column("number", rule.meaning.capitalize()),
         Column("n", "Would have fired", "number"),
-        Column("rate", "In a thousand exams", "number", "‰", 1),
+        Column("rate", "In a thousand exams", "number", "", 1),
     )
     usual = outliers(judged, rules).explained_by_size
     now = next(row for row in rows if str(row["number"]).endswith("(now)"))

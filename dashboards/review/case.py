@@ -171,8 +171,9 @@ def picture(reading: Reading) -> Drawn:
     )
     columns = (Column("exam_id", "Exam", link=lambda row: urls.exam(row["exam_key"])), Column("size_cm", "Size", "number", "cm", 1), Column("weight_kg", "Weight", "number", "kg", 0), Column("value", quantity, "number", found.unit))  # fmt: skip
     below = 100 * frame.filter(pl.col("value") < found.value).height / frame.height
+    others = f"{numbers.count(frame.height)} exams of its protocol and age band"
     return Card(
-        f"Higher than {below:.0f} % of {numbers.count(frame.height)} exams of its protocol and age band",
+        f"Among the highest of {others}" if below >= 99.5 else f"Higher than {below:.0f} % of {others}",
         f"{quantity}, {found.unit}" + (" by the patient's size" if by_size else ""),
         Table(columns, frame),
         picture,

@@ -163,7 +163,7 @@ DOSE_REPORT: tuple[LandingColumn, ...] = (
     *DEVICE,
     *EXAM_TEXT,
     LandingColumn("object_uid", pl.Utf8, "SOP Instance UID."),
-    LandingColumn("object_class", pl.Utf8, "rdsr, enhanced_sr, rrdsr, summary_sr, dose_image."),
+    LandingColumn("object_class", pl.Utf8, "rdsr, enhanced_sr, rrdsr, summary_sr, dose_image, mpps."),
     LandingColumn("object_at", TIME, "Content date and time."),
     LandingColumn("template", pl.Utf8, "Template identifier; empty where the object names none."),
     LandingColumn("procedure_reported", pl.Utf8, "ct, projection, mammography or administration (121058)."),

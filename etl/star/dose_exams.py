@@ -155,7 +155,11 @@ def _stated_totals(reports: pl.DataFrame, matches: pl.DataFrame, landed_events: 
         "object_uid", keep="last", maintain_order=True
     )
     own = matches.group_by("digest").agg(pl.col("exam_key").min())
-    kept = _without_contained(latest.join(own, on="digest"), landed_events)
+    of_exams = latest.join(own, on="digest")
+    # What a performed step states in sum counts only where no report does: it speaks of the same exposures.
+    steps = pl.col("object_class") == "mpps"
+    of_exams = of_exams.filter(~steps | steps.all().over("exam_key"))
+    kept = _without_contained(of_exams, landed_events)
     device = key_column("device", kept.select(naturals.device_version().alias("device"))["device"]).fill_null(UNKNOWN)
     sums = [
         pl.when(pl.col(c.name).is_not_null().any()).then(pl.col(c.name).sum().round(DECIMALS)).alias(c.name)

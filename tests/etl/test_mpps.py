@@ -252,6 +252,20 @@ def test_columns(data: Dataset, column: str, expected: Any) -> None:
     assert row(data)[column] == expected
 
 
+def test_dose_of_a_step_is_landed_in_our_units_where_the_step_names_its_order() -> None:
+    data = create(PerformedProcedureStepStatus="COMPLETED", ImageAndFluoroscopyAreaDoseProduct="126.596", TotalTimeOfFluoroscopy=312, TotalNumberOfExposures=14, Modality="XA")  # fmt: skip
+    (offered,) = [offer(stored(data))]
+    (dose,) = offered.rows["dose_report"]
+    assert dose["dap_total_gycm2"] == pytest.approx(12.6596)  # 1 dGy·cm² is 0.1 Gy·cm²
+    assert (dose["fluoro_time_total_s"], dose["events_stated"], dose["object_class"]) == (312.0, 14.0, "mpps")
+    assert (dose["study_uid"], dose["object_uid"]) == (STUDY, STEP)
+    nothing = create(ImageAndFluoroscopyAreaDoseProduct="0", TotalTimeOfFluoroscopy=0)
+    assert "dose_report" not in offer(stored(nothing)).rows
+    assert "dose_report" not in offer(stored(update(ImageAndFluoroscopyAreaDoseProduct="5"))).rows
+    broken = create(ImageAndFluoroscopyAreaDoseProduct="99999999")
+    assert "dose_report" not in offer(stored(broken)).rows
+
+
 @pytest.mark.parametrize(("content", "name"), [
     (stored(update()), "a.dcm"),
     (stored(update(), syntax=ImplicitVRLittleEndian), "a.dcm"),

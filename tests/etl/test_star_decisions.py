@@ -145,6 +145,63 @@ def test_a_closure_entered_by_a_person_takes_the_day_out(
     assert_same(before, facts(star_of(home)))
 
 
+def _with_dose(home: DataHome, folder: Path) -> str:
+    """Loads a mammogram with dose under a protocol that sounds like a test; its exam's key."""
+    from tests.etl.test_star_images import image
+
+    image(
+        folder, day="20260310", at="090000", AccessionNumber="A1", Modality="MG", SOPClassUID="1.2.840.10008.5.1.4.1.1.1.2", ProtocolName="QA Daily", OrganDose="0.012", KVP="29",
+        ImageLaterality="L", ViewPosition="CC",
+    )  # fmt: skip
+    Loader(home, SETTINGS).load([folder])
+    return str(star_of(home).text("SELECT exam_key FROM fact_exam_dose")["exam_key"][0])
+
+
+def test_a_person_says_whose_exposure_it_was(home: DataHome, decide: Callable[..., int], tmp_path: Path) -> None:
+    key = _with_dose(home, tmp_path / "images")
+    before = facts(star_of(home))
+    said = "SELECT exposure_class, class_reason FROM fact_exam_dose"
+    assert star_of(home).text(said).row(0) == ("suspected", "protocol QA Daily")
+    number = decide(DecisionKind.EXPOSURE_CLASS, key, {"exposure_class": "patient"})
+    assert star_of(home).text(said).row(0) == ("patient", "a person said so")
+    with_decision = facts(star_of(home))
+    publish(home, everything=True)
+    assert_same(with_decision, facts(star_of(home)))
+    decide(number)
+    assert_same(before, facts(star_of(home)))
+
+
+def test_protocols_levels_factors_and_ranges_change_dimensions_alone(
+    home: DataHome, decide: Callable[..., int], tmp_path: Path
+) -> None:
+    _with_dose(home, tmp_path / "images")
+    files = star_of(home).publication.tables["fact_exam_dose"].files
+    key = str(star_of(home).text("SELECT protocol_key FROM dim_protocol WHERE protocol_name = 'QA Daily'").item())
+    value = {"status": "confirmed", "code": "MG-BREAST", "scheme": "own", "name": "Mammogram"}
+    mapped = decide(DecisionKind.MAP_PROTOCOL, key, value)
+    level = {
+        "authority": "Ministry", "year": "2024", "population": "adult", "age_band": "adult", "weight_band": "", "modality": "MG", "procedure_name": "Mammography", "indication": "", "standard_code": "MG-BREAST", "metric": "agd_mgy",
+        "level": "2.5", "percentile": "", "phantom": "", "source": "Gazette 3/2024", "valid_from": "2024-01-01", "valid_to": "",
+    }  # fmt: skip
+    imported = decide(DecisionKind.DOSE_TABLE, "Gazette", {"kind": "reference_levels", "rows": [level]})
+    factor = {"quantity": "dlp_mgycm", "region": "chest", "agent": "", "phantom": "body32", "age_band": "adult", "factor": "0.014", "source": "a table"}  # fmt: skip
+    decide(DecisionKind.DOSE_TABLE, "Factors", {"kind": "coefficients", "rows": [factor]})
+    bounds = {"protocol_key": key, "device_id": "", "metric": "agd_mgy", "low": 0.5, "high": 3.0}
+    decide(DecisionKind.EXPECTED_RANGE, f"{key}||agd_mgy", bounds)
+    decide(DecisionKind.DOSE_RULE, "group", {"active": False, "threshold": 3.5, "severity": 2})
+    star = star_of(home)
+    assert star.text(f"SELECT standard_code FROM dim_protocol WHERE protocol_key = {key}").item() == "MG-BREAST"
+    assert star.text("SELECT level, source FROM dim_reference_level WHERE origin = 'imported'").row(0) == (2.5, "Gazette 3/2024")  # fmt: skip
+    assert star.text("SELECT count(*) FROM dim_reference_level WHERE origin = 'shipped'").item() == 21
+    assert star.text("SELECT factor FROM dim_dose_coefficient").item() == 0.014
+    assert star.text("SELECT low, high, set_by FROM dim_expected_range").row(0) == (0.5, 3.0, "ada")
+    assert star.publication.tables["fact_exam_dose"].files == files
+    decide(mapped)
+    decide(imported)
+    assert star_of(home).text(f"SELECT mapping_status FROM dim_protocol WHERE protocol_key = {key}").item() == "unmapped"  # fmt: skip
+    assert star_of(home).text("SELECT count(*) FROM dim_reference_level WHERE origin = 'imported'").item() == 0
+
+
 def _staffed(home: DataHome, day: date) -> float:
     frame = star_of(home).text(
         f"SELECT coalesce(sum(minutes), 0) AS m FROM fact_device_span WHERE is_staffed AND local_day = DATE '{day}'"

@@ -192,3 +192,15 @@ def test_a_view_made_twice_is_a_repeat() -> None:
     views = [view("1.1", "L", "CC"), view("1.2", "L", "MLO"), view("1.3", "R", "CC"), view("1.4", "L", "CC")]
     assert doses_of(views)["repeats"] == 1
     assert doses_of([*views[:3], stated("1.5", 5.0, is_repeat=True)])["repeats"] == 1
+
+
+def test_a_steps_total_counts_only_where_no_report_does() -> None:
+    def report(uid: str, object_class: str, dap: float) -> dict[str, Any]:
+        return {"digest": uid, "object_uid": uid, "object_class": object_class, "object_at": AT, "procedure_reported": "projection", "dap_total_gycm2": dap, "events_found": 0}  # fmt: skip
+
+    nothing = landed([stated("1.1", 1.0)])[:0]
+    events = irradiation_events(nothing, matched(nothing))
+    for objects, dap, n in (([report("a", "mpps", 5.0)], 5.0, 1), ([report("a", "mpps", 5.0), report("b", "rdsr", 6.0)], 6.0, 1)):  # fmt: skip
+        frame = conform("dose_report", pl.DataFrame(objects))
+        made = exam_doses(events, frame, matched(frame), nothing).row(0, named=True)
+        assert (made["dap_exam_gycm2"], made["reports"], made["dose_kind"]) == (dap, n, "projection")

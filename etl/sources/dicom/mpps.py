@@ -14,6 +14,7 @@ from etl.sources.dicom.dataset import DataSet
 from etl.sources.dicom.exam import UID
 from etl.sources.dicom.file import DicomFile
 from etl.sources.dicom.steps import StepContext, coded, content_digest, event, file_path, procedure_columns
+from etl.sources.dose.step_dose import step_dose
 
 MPPS = "mpps"
 MPPS_CLASS = "1.2.840.10008.3.1.2.3.3"
@@ -69,12 +70,13 @@ def read_step(file: DicomFile, context: Context, name: str) -> Offered:
         remedy = "Store the object as a part 10 file with Media Storage SOP Instance UID (0002,0003), or name the file by the UID."
         return rejected(MPPS, digest, Reject("missing-step-uid", message, remedy, "(0008,0018)"))
     rows = step.rows()
+    dose = step_dose(file.data, rows[0], context)
     return Offered(
         MPPS,
         Verdict.ACCEPTED,
         digest,
         source_name=step.source_name,
-        rows={"workflow": rows},
+        rows={"workflow": rows, **({"dose_report": dose} if dose else {})},
         identities=step.context.identities.seen,
     )
 
