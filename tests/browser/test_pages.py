@@ -41,7 +41,8 @@ def opened(context: BrowserContext, path: str) -> tuple[Page, list[str]]:
     page.wait_for_selector(".slot .card")
     expect(page.locator(".card.waiting")).to_have_count(0)
     page.wait_for_load_state("networkidle")
-    expect(page.locator("[data-dash-is-loading='true']")).to_have_count(0)  # what loads again is dimmed meanwhile
+    expect(page.locator("[data-dash-is-loading='true']")).to_have_count(0)  # what loads again is dimmed meanwhile,
+    page.wait_for_timeout(200)  # and brightens again within a moment
     return page, said
 
 

@@ -42,6 +42,9 @@ SECTION_NAMES = tuple(f"{page}.{name}" for page, names in SECTIONS_OF.items() fo
 NEED_MORE = {
     "utilization.access": "hours ahead of the data",
     "utilization.overlaps": "two acquisitions in one room",
+    "utilization.ages": "orders that wait",
+    "utilization.work": "orders that wait",
+    "utilization.breaching": "orders that wait",
     "turnaround.readers": "enough readers",
     "quality.exams": "an issue in the address",
     "scanners.clocks": "ends that the RIS states",

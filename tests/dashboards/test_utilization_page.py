@@ -25,6 +25,7 @@ NAMES = (
     "utilization.booked", "utilization.access", "utilization.missed", "utilization.hours", "utilization.slots",
     "utilization.first", "utilization.causes", "utilization.worst", "utilization.turnover", "utilization.starts", "utilization.idle", "utilization.overlaps",
     "utilization.counts", "utilization.volume", "utilization.mix", "utilization.minutes", "utilization.day", "utilization.daily",
+    "utilization.waiting", "utilization.ages", "utilization.work", "utilization.breaching",
 )  # fmt: skip
 SCANNER_TIME = (
     "devices",

@@ -9,8 +9,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from weasyprint import HTML
-
 from insights.dose.pack.contents import Pack, Part
 from insights.dose.words import amount
 
@@ -35,6 +33,8 @@ th { font-weight: 600; border-bottom: 0.8pt solid #475467; } .number { text-alig
 
 def document(pack: Pack) -> bytes:
     """The PDF; the same contents give the same bytes."""
+    from weasyprint import HTML  # seconds to import: only who makes a document waits for it
+
     text = _html(pack)
     identity = sha256(text.encode()).digest()[:16]
     made: bytes = HTML(string=text, base_url=FONT.parent.as_uri()).write_pdf(
