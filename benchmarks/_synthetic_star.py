@@ -81,7 +81,9 @@ def _dimensions() -> dict[str, pl.DataFrame]:
         "dim_procedure": pl.DataFrame({"procedure_key": range(1, PROCEDURES + 1)}).with_columns(
             mapping_status=pl.lit("unmapped")
         ),
-        "dim_protocol": pl.DataFrame({"protocol_key": range(1, PROTOCOLS + 1)}),
+        "dim_protocol": pl.DataFrame({"protocol_key": range(1, PROTOCOLS + 1)}).with_columns(
+            mapping_status=pl.lit("unmapped")
+        ),
     }
 
 
@@ -202,7 +204,7 @@ def _exposures(exams: pl.DataFrame) -> pl.DataFrame:
         agd_mgy=1 + _random(22, 200) / 100,
         object_class=pl.lit("rdsr"),
         objects=pl.lit(1),
-        is_disputed=pl.lit(value=False),
+        **dict.fromkeys(("is_disputed", "is_localizer", "is_estimate"), pl.lit(value=False)),
         digest=pl.lit(""),
     )
 
@@ -212,6 +214,10 @@ def _doses(exams: pl.DataFrame) -> pl.DataFrame:
         *_SHARED[:4],
         dose_kind=_kind(),
         events=pl.lit(1),
+        acquisitions=pl.lit(1),
+        exposure_class=pl.lit("patient"),
+        age_band=pl.lit("adult"),
+        is_estimate=pl.lit(value=False),
         dlp_mgycm=50 + _random(21, 9000) / 10,
         agd_mgy=1 + _random(22, 200) / 100,
         headline_value=50 + _random(21, 9000) / 10,
