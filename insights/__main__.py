@@ -1,4 +1,4 @@
-"""Commands on what changed and what stands out: `python -m insights findings|alerts|preview-rule|inspector-pack`."""
+"""Commands on what changed and what stands out: `python -m insights findings|alerts|preview-rule|inspector-pack|dose-survey`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from insights.commands.alerts import ALERTS
+from insights.commands.dose_survey import DOSE_SURVEY
 from insights.commands.findings import FINDINGS
 from insights.commands.inspector_pack import INSPECTOR_PACK
 from insights.commands.preview_rule import PREVIEW_RULE
@@ -14,7 +15,7 @@ from settings import SettingsError, load_settings
 from state.errors import StateError
 from warehouse.publication import PublicationError
 
-COMMANDS = {command.name: command for command in (FINDINGS, ALERTS, PREVIEW_RULE, INSPECTOR_PACK)}
+COMMANDS = {command.name: command for command in (FINDINGS, ALERTS, PREVIEW_RULE, INSPECTOR_PACK, DOSE_SURVEY)}
 
 
 def parser() -> argparse.ArgumentParser:

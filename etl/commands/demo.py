@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from etl.commands.command import WRONG_USE, Command, CommandError, Say, open_home, store_errors
+from etl.demo.decided import decide
 from etl.demo.history import History, simulate
 from etl.demo.landing import identities, landing_rows
 from etl.demo.write import cut, write_demo
@@ -78,6 +79,7 @@ def _run(options: argparse.Namespace, settings: Settings, say: Say) -> tuple[int
         own = _own_settings(options.out)
         with store_errors(own):
             home = open_home(own, writes=True)
+            decide(home)
             loader = Loader(home, own, say)
             say("loading the history")
             loader.load_frames(_readings(history, home, options.file_days))
