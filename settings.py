@@ -460,6 +460,17 @@ class CalendarFile(Section):
     time_zone: str | None = None
 
 
+class SkinDose(Section):
+    """Factors of the peak skin dose estimate, as the physicist determined them; without them none is shown."""
+
+    backscatter: float = Field(ge=1, le=2)
+    table_transmission: float = Field(gt=0, le=1)
+    tissue: float = Field(ge=0.9, le=1.2)
+    """Ratio of tissue to air kerma."""
+    source: str
+    """Where the factors come from: shown beside each estimate."""
+
+
 class Mail(Section):
     """The mail server that alerts are sent through."""
 
@@ -513,6 +524,7 @@ class Settings(Section):
     hl7: Hl7 = Hl7()
     not_patients: NotPatients = NotPatients()
     dose: Dose = Dose()
+    skin_dose: SkinDose | None = None
     alerts: Alerting = Alerting()
     limits: Limits = Limits()
     load: Load = Load()
@@ -562,7 +574,17 @@ class Settings(Section):
         """A hash of all settings that shape the star (not the web server's)."""
         shaping = self.model_dump(
             mode="json",
-            exclude={"web", "load", "data_directory", "limits", "freshness", "sources", "turnaround", "alerts"},
+            exclude={
+                "web",
+                "load",
+                "data_directory",
+                "limits",
+                "freshness",
+                "sources",
+                "turnaround",
+                "alerts",
+                "skin_dose",
+            },
         )
         return sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
 

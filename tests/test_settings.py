@@ -50,6 +50,7 @@ def test_every_line_that_the_file_shows_can_be_set_and_shows_the_default(file: P
         "sources",
         "hl7",
         "alerts",
+        "skin_dose",
     }
     assert shown.model_dump(exclude=examples) == Settings().model_dump(exclude=examples)
     assert shown.web.model_dump(exclude={"secret"}) == Web().model_dump(exclude={"secret"})

@@ -25,6 +25,7 @@ from insights.dose.evidence import Evidence
 from state.reviews import ACTIONS, REASONS, Step
 from state.roles import Permission
 from warehouse.dosimetry.effective_dose import effective_dose
+from warehouse.dosimetry.skin_dose import Factors, peak_skin_dose
 
 FEWEST_PEERS = 5
 SNOOZE_DAYS = 7
@@ -200,6 +201,7 @@ def exam_facts(reading: Reading) -> Drawn:
         ("Patient", _patient_words(exam)),
         ("Size", f"{numbers.shown(exam['size_cm'], 'cm', 1)}, {exam['size_method']}" if exam["size_cm"] else "not known"),
         *_effective(reading, exam),
+        *_skin(reading, exam),
         ("Compared with", _baseline_words(found)),
         ("Rule's source", found.source or numbers.NOTHING),
         ("Data version", html.Code(found.publication)),
@@ -361,6 +363,16 @@ def _effective(reading: Reading, exam: dict[str, Any]) -> list[tuple[str, Any]]:
     events = queries.events_of(reading, exam["exam_key"]).iter_rows(named=True)
     estimate = effective_dose(events, queries.factors(reading).iter_rows(named=True), exam["age_band"])
     return [("Effective dose", estimate.words)]
+
+
+def _skin(reading: Reading, exam: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Peak skin dose of a fluoroscopic exam, where the configuration has the factors for it."""
+    known = reading.settings.skin_dose
+    if known is None or exam["dose_kind"] != "projection" or not exam["rp_exam_mgy"]:
+        return []
+    factors = Factors(known.backscatter, known.table_transmission, known.tissue)
+    found = peak_skin_dose(queries.events_of(reading, exam["exam_key"]).iter_rows(named=True), factors)
+    return [("Peak skin dose", f"{found.words}; factors: {known.source}")]
 
 
 def _reader_row(found: Evidence, reader: str) -> Component:
