@@ -19,7 +19,7 @@ added while tuning; it is no part of the rules.) A finding is *true* where it fi
 fits by a topic that follows, else *false*. A concern never fits as an improvement. Findings of all days are summed, so that
 what lasts counts on every day on which it is told, true or false.
 
-Seeds 1 to 5 served for tuning; the default seeds 6 to 15 were held out.
+Seeds 1 to 5 and 20 to 23 served for tuning, and 6 to 15 were held out once; the default seeds 30 to 33 were held out last.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def built(seeds: list[int], folder: Path) -> Iterator[Path]:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(6, 16)), metavar="N")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(30, 34)), metavar="N")
     parser.add_argument(
         "--demos", type=Path, metavar="DIR", help="keep the demos here, as seedN, and use those that exist"
     )

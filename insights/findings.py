@@ -1,7 +1,7 @@
 """What changed and what is as it should not be, most consequential first.
 
-Every detector looks in one way: `insights.weekly` at series that left their usual range, `insights.idle_hours` at standing
-waste, `insights.failing` at breakdowns, `insights.wrong_entries` at images that lie with other patients,
+Every detector looks in one way: `insights.weekly` at series that left their usual range, `insights.surges` at unplanned
+demand, `insights.idle_hours` at standing waste, `insights.failing` at breakdowns, `insights.wrong_entries` at images that lie with other patients,
 `insights.lost_reports` at dose reports and `insights.wrong_clocks` at clocks. What chance may have given is left out, family by family (Benjamini and Hochberg). What
 has one cause is told once. Only days before `as_of` enter, of weekly series full weeks alone, and of measures that settle
 late only weeks that have settled, so that the findings of a past day are those that could be seen on that day.
@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from math import log1p
 
-from insights import failing, idle_hours, lost_reports, wrong_clocks, wrong_entries
+from insights import failing, idle_hours, lost_reports, surges, wrong_clocks, wrong_entries
 from insights.chance import discoveries
 from insights.finding import TOPICS, Finding, Found
 from insights.names import Names, names_of
@@ -58,6 +58,8 @@ def findings(
     for topic in dict.fromkeys(watched.topic for watched in WATCHED):
         family = [w for w in WATCHED if w.topic == topic and _may(CATALOGUE[w.measure].permission, permissions)]
         found += _beyond_chance(_changes(star, family, end, as_of, scope, filters, names))
+    if _may(CATALOGUE["exams"].permission, permissions):
+        found += _beyond_chance(surges.find(star, last, as_of, scope, filters, names))
     if _may("view_utilization", permissions):
         found += _beyond_chance(idle_hours.find(star, last, as_of, scope, filters, names), FALSE_STANDING)
         found += _beyond_chance(failing.find(star, last, as_of, scope, filters, names))
@@ -124,7 +126,9 @@ def _explains(cause: Finding, one: Finding, names: Names, as_of: date) -> bool:
     if one.topic not in TOPICS[cause.topic].causes or (cause.topic == "volume" and cause.size < 0):
         return False
     there, here = names.around(cause.scope), names.around(one.scope)
-    if cause.topic == "failing scanner":  # its patients go to the other scanners of the site
+    if cause.topic == "failing scanner":  # its patients go to the other scanners of the site: no more come to the site
+        if one.topic == "volume" and one.size > 0 and "device" not in here:
+            return False
         here.pop("device", None)
     return _meet(there, here) and bool(there.items() & here.items()) and _at_one_time(cause, one, as_of)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date, timedelta
 
 import polars as pl
@@ -10,12 +11,53 @@ import pytest
 from insights.episodes import episode
 from insights.failing import risen, silent
 from insights.idle_hours import idle_blocks
+from insights.surges import surge
 
 LAST = date(2026, 11, 15)
 
 
 def days_ago(*numbers: int) -> list[date]:
     return sorted(LAST - timedelta(days=number) for number in numbers)
+
+
+def seeded(mean: float, days: int, seed: int = 5) -> list[int]:
+    """Poisson counts of some days (by waiting times, so that no library is trusted)."""
+    chance, counts = random.Random(seed), []
+    for _ in range(days):
+        count, at = 0, chance.expovariate(mean)
+        while at < 1:
+            count, at = count + 1, at + chance.expovariate(mean)
+        counts.append(count)
+    return counts
+
+
+def test_a_surge_is_found_while_it_lasts_and_after() -> None:
+    one = surge(seeded(10, 200) + seeded(20, 21, seed=6), LAST)
+    assert one is not None
+    assert abs((one.first - (LAST - timedelta(days=20))).days) <= 4
+    assert (one.last, one.is_over) == (LAST, False)
+    assert one.chance < 1e-4
+    later = surge(seeded(10, 200) + seeded(20, 21, seed=6) + seeded(10, 10, seed=7), LAST)
+    assert later is not None
+    assert later.is_over
+    assert abs((later.last - (LAST - timedelta(days=10))).days) <= 4
+    assert later.usual == pytest.approx(10 * ((later.last - later.first).days + 1), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "daily",
+    [
+        pytest.param(seeded(3, 220), id="as usual"),
+        pytest.param(seeded(3, 180) + seeded(6, 20, seed=6) + seeded(3, 45, seed=7), id="ended six weeks ago"),
+        pytest.param(([9] * 7 + [1] * 7) * 15 + [9] * 7, id="weeks that always vary so"),
+        pytest.param(seeded(3, 60) + seeded(9, 20), id="too few days before it"),
+        pytest.param(seeded(0.1, 200) + [1] * 14, id="too few exams before it"),
+        pytest.param([], id="nothing known"),
+    ],
+)
+def test_no_surge(daily: list[int]) -> None:
+    one = surge(daily, LAST)
+    assert one is None or one.chance > 0.01
 
 
 def staffed(*, idle_from: int | None = None, share: float = 0.4, weekdays: int = 5) -> pl.DataFrame:

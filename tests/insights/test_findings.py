@@ -211,6 +211,12 @@ def test_one_cause_is_told_once(found: list[tuple[str, dict[str, str], float]], 
     assert [[one.topic, len(one.others)] for one in listed] == told
 
 
+def test_a_failing_scanner_explains_more_exams_next_door_and_not_more_of_the_whole_site() -> None:
+    failing = found_of("failing scanner", CT1, 5)
+    assert len(told_once([failing, found_of("volume", CT2, 2)], PLACES, AS_OF)) == 1
+    assert len(told_once([failing, found_of("volume", {"site": "MAIN"}, 2)], PLACES, AS_OF)) == 2
+
+
 def test_what_was_over_long_before_explains_nothing() -> None:
     cause = found_of("failing scanner", CT1, 5, since=WEEKS[10], until=WEEKS[20])
     effect = found_of("access", CT, 2, since=WEEKS[40])

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from insights import surges
 from insights.finding import Finding
 from insights.findings import findings
+from insights.names import names_of
 from tests.insights.conftest import exam, span, star_of
 from warehouse.engines import Star
 from warehouse.scope import EVERYTHING, Scope
@@ -72,6 +74,27 @@ def test_wrong_worklist_entries_are_told_while_they_last_and_after(tmp_path: Pat
     assert of_topic(star, "wrong entry", AS_OF) == [], "four weeks later it is history"
     assert of_topic(star, "wrong entry", began + timedelta(days=5), Scope(sites=frozenset({"WEST"}))) == []
     assert of_topic(star, "wrong entry", began + timedelta(days=5), Scope(small_count=50)) == []
+
+
+def test_a_surge_of_emergency_exams_is_told_at_its_site_and_section(tmp_path: Path) -> None:
+    """Ten emergency exams a day, sixteen on the first three weeks of trouble; nobody books them."""
+    emergency = {"patient_class": "ED", "section": "chest"}
+    rows = exams(lambda _number, _place: emergency)
+    keys = count(1_000_000)
+    rows += [exam(next(keys), day, "ct1", **emergency) for day in DAYS[TROUBLE : TROUBLE + 21] for _ in range(6)]
+    star = star_of(tmp_path, rows)
+    begun = DAYS[TROUBLE]
+
+    def told(last: date, scope: Scope = EVERYTHING) -> list[Finding]:
+        return surges.find(star, last, last + timedelta(days=1), scope, None, names_of(star, scope)).findings
+
+    (found,) = told(DAYS[TROUBLE + 20])
+    assert found.scope == {"site": "NORTH", "section": "chest", "patient_class": "ED"}
+    assert (found.since, found.until) == (begun, None)
+    assert found.text == "Surge of exams of emergency chest at North: 336 since 24 Jun, 210 would be usual"
+    assert told(begun - timedelta(days=1)) == [], "of a day before, nothing is known"
+    assert told(DAYS[TROUBLE + 20], Scope(sites=frozenset({"WEST"}))) == []
+    assert told(DAYS[TROUBLE + 20], Scope(small_count=400)) == []
 
 
 def test_lost_dose_reports_are_told_at_their_scanner(tmp_path: Path) -> None:
