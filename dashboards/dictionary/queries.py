@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, case, func, or_, select
 
 from dashboards._shell.reading import Reading
 from dashboards.mapping.used import VOLUME_DAYS, Used, target_of, text
@@ -16,14 +16,18 @@ _exam, _dose, _protocol = fact_exam.c, fact_exam_dose.c, dim_protocol.c
 
 
 def protocols(reading: Reading) -> list[Used]:
-    """Every protocol that the scope has doses of, the most used first; the procedure that it serves most helps to tell it."""
+    """Every protocol that the scope has doses of, the most used first.
+
+    The procedure that it serves most helps to tell it; of a localizer alone it tells nothing.
+    """
     recent = (_exam.local_day > reading.as_of - timedelta(days=VOLUME_DAYS)) & (_exam.local_day <= reading.as_of)
     of_exam = and_(_dose.exam_key == _exam.exam_key, _dose.month == _exam.month)
+    was_scanned = or_(_dose.acquisitions > 0, _dose.events == 0)  # reports of totals alone have no events
     volume = (
         select(
             _dose.protocol_key,
             func.count().filter(recent).label("n"),
-            func.mode(dim_procedure.c.procedure_text).label("procedure_text"),
+            func.mode(case((was_scanned, dim_procedure.c.procedure_text))).label("procedure_text"),
         )
         .select_from(
             fact_exam_dose.join(fact_exam, of_exam).join(

@@ -18,6 +18,7 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table, definition_table
 from dashboards.dose import figures
+from dashboards.dose.parts import scanner_words
 from dashboards.dose.queries import exam_dose, one_event, peers
 from warehouse.dose_columns import EVENT_COLUMNS, TOTALS_TOLERANCE
 
@@ -69,7 +70,7 @@ def summary(reading: Reading) -> Drawn:
         ("Started", numbers.moment(event["started_at"], zone) if event["started_at"] else numbers.NOTHING),
         ("Exam", dcc.Link(event["exam_id"], href=urls.exam(event["exam_key"]))),
         ("Protocol", event["acquisition_protocol"] or event["protocol_name"] or numbers.NOTHING),
-        ("Scanner", " · ".join(part for part in (event["device_name"], event["manufacturer"], event["model"], f"software {event['software']}" if event["software"] else "", event["site_name"]) if part)),
+        ("Scanner", scanner_words(event)),
         ("Stated by", f"{event['objects']} object{'s' if event['objects'] > 1 else ''}, figures from {event['object_class']}" + (" – they disagree; all stand in the lake" if event["is_disputed"] else "")),
         ("File", html.Code(event["file"] or numbers.NOTHING)), ("Object", html.Code(event["object_uid"] or numbers.NOTHING)), ("Event", html.Code(event["event_uid"] + (" (made from device, time and figures)" if event["event_uid_derived"] else ""))),
         ("Landing row", html.Code(event["digest"])), ("Doubts", event["flags"] or "none"),

@@ -34,8 +34,8 @@ def protocol_boxes(rows: Sequence[dict[str, Any]], unit: str, look: Look) -> Fig
     )
 
 
-def peer_histogram(values: Sequence[float], marked: float, unit: str, look: Look) -> Figure:
-    """The same figure of other events of the protocol, with this one marked."""
+def peer_histogram(values: Sequence[float], marked: float, unit: str, look: Look, this: str = "this event") -> Figure:
+    """The same figure of other events or exams of the protocol, with `this` one marked."""
     low, high = 0.0, max(values[int(len(values) * 0.99)] if values else marked, marked) * 1.05
     width = (high - low) / BINS
     counts = [0] * BINS
@@ -73,7 +73,7 @@ def peer_histogram(values: Sequence[float], marked: float, unit: str, look: Look
         "yanchor": "top",
         "xanchor": "right" if right else "left",
         "xshift": -6 if right else 6,
-        "text": f"this event, {numbers.shown(marked, unit)}",
+        "text": f"{this}, {numbers.shown(marked, unit)}",
         "showarrow": False,
         "font": {"size": 12, "color": look.text},
     }

@@ -169,7 +169,7 @@ def highest(reading: Reading) -> Drawn:
         _table(columns, frame, reading),
         None,
         (),
-        formula="Single events in order of the stated figure; implausible figures stand aside and are not in it.",
+        formula="Single events in order of the stated figure; implausible figures, phantoms and exposures in doubt stand aside and are not in it.",
         is_wide=True,
         rows_shown=10,
     )

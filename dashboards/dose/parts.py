@@ -1,6 +1,9 @@
-"""What the dose pages share: their names and the row of links between them."""
+"""What the dose pages share: their names, the row of links between them, and how they name a scanner."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import dash
 from dash.development.base_component import Component
@@ -26,6 +29,13 @@ PAGES = (
 def dose_pages(here: str, reading: Reading) -> Component:
     """Links to those of the dose pages that the reader's role opens."""
     return subpages([(path, name) for path, name in PAGES if _opens(path, reading)], here, reading)
+
+
+def scanner_words(row: Mapping[str, Any]) -> str:
+    """Name, maker, model, software and site of the scanner of an event or exam, as far as they are known."""
+    software = f"software {row['software']}" if row["software"] else ""
+    parts = (row["device_name"], row["manufacturer"], row["model"], software, row["site_name"])
+    return " · ".join(part for part in parts if part)
 
 
 def _opens(path: str, reading: Reading) -> bool:

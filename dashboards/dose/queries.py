@@ -11,6 +11,7 @@ from sqlalchemy.sql import FromClause
 
 from dashboards._shell.reading import Reading
 from warehouse.filters import exam_clause, visible_exam
+from warehouse.measures import dose as population
 from warehouse.measures.measure import percentile
 from warehouse.schema import dim_device, dim_protocol, dim_site, fact_exam, fact_exam_dose, fact_irradiation_event
 
@@ -40,11 +41,11 @@ class Quantity:
 QUANTITIES = {
     quantity.name: quantity
     for quantity in (
-        Quantity("dlp", "CT dose length product", "mGy·cm", fact_exam_dose, _dose.dlp_mgycm, and_(_dose.dose_kind == "ct", _dose.dlp_mgycm > 0), "dlp_p50", "dlp_mgycm", "exams"),
-        Quantity("ctdivol", "CTDIvol, body phantom", "mGy", fact_irradiation_event, _event.ctdivol_mgy, and_(_event.ctdivol_mgy > 0, _event.ctdi_phantom == "body32"), "ctdivol_p50", "ctdivol_mgy", "events"),
-        Quantity("ctdivol_head", "CTDIvol, head phantom", "mGy", fact_irradiation_event, _event.ctdivol_mgy, and_(_event.ctdivol_mgy > 0, _event.ctdi_phantom == "head16"), "ctdivol_head_p50", "ctdivol_mgy", "events"),
-        Quantity("dap", "Dose area product", "Gy·cm²", fact_exam_dose, _dose.headline_value, and_(_dose.dose_kind == "projection", _dose.headline_value > 0), "dap_p50", "dap_gycm2", "exams"),
-        Quantity("agd", "Average glandular dose", "mGy", fact_irradiation_event, _event.agd_mgy, and_(_event.event_kind == "mammography", _event.agd_mgy > 0), "agd_p50", "agd_mgy", "events"),
+        Quantity("dlp", "CT dose length product", "mGy·cm", fact_exam_dose, _dose.dlp_mgycm, population.EXAMS_WITH_DLP, "dlp_p50", "dlp_mgycm", "exams"),
+        Quantity("ctdivol", "CTDIvol, body phantom", "mGy", fact_irradiation_event, _event.ctdivol_mgy, population.EVENTS_WITH_BODY_CTDI, "ctdivol_p50", "ctdivol_mgy", "events"),
+        Quantity("ctdivol_head", "CTDIvol, head phantom", "mGy", fact_irradiation_event, _event.ctdivol_mgy, population.EVENTS_WITH_HEAD_CTDI, "ctdivol_head_p50", "ctdivol_mgy", "events"),
+        Quantity("dap", "Dose area product", "Gy·cm²", fact_exam_dose, _dose.headline_value, population.EXAMS_WITH_DAP, "dap_p50", "dap_gycm2", "exams"),
+        Quantity("agd", "Average glandular dose", "mGy", fact_irradiation_event, _event.agd_mgy, population.EVENTS_WITH_AGD, "agd_p50", "agd_mgy", "events"),
     )
 }  # fmt: skip
 
@@ -74,7 +75,8 @@ def spread_by_protocol_and_device(reading: Reading, quantity: Quantity) -> pl.Da
 def highest_events(reading: Reading, quantity: Quantity, limit: int = 25) -> pl.DataFrame:
     """The events with the most of a quantity, one row each."""
     value = _event[quantity.event_column]
-    of_quantity = quantity.where if quantity.fact is fact_irradiation_event else value > 0
+    of_exam = and_(population.EVENTS_OF_PATIENTS, value > 0)
+    of_quantity = quantity.where if quantity.fact is fact_irradiation_event else of_exam
     source = (
         _joined(fact_irradiation_event).join(dim_protocol, _event.protocol_key == dim_protocol.c.protocol_key)
         .join(dim_device, _event.device_key == dim_device.c.device_key).join(dim_site, _event.site_key == dim_site.c.site_key)
@@ -108,7 +110,7 @@ def exam_dose(reading: Reading, exam_key: int) -> dict[str, Any] | None:
 
 
 def peers(reading: Reading, column: str, protocol_key: int) -> list[float]:
-    """The same figure of other events of the same protocol over the last year, in order."""
+    """The same figure of patients' events of the same protocol over the last year, in order."""
     value = _event[column]
     everything = reading.filters.over(reading.as_of.replace(year=reading.as_of.year - 1), reading.as_of).narrowed(
         **dict.fromkeys(("site", "modality", "patient_class", "priority", "device", "procedure", "protocol"), ())
@@ -117,7 +119,10 @@ def peers(reading: Reading, column: str, protocol_key: int) -> list[float]:
         select(value.label("value"))
         .select_from(_joined(fact_irradiation_event))
         .where(
-            everything.clauses(fact_irradiation_event, reading.scope), _event.protocol_key == protocol_key, value > 0
+            everything.clauses(fact_irradiation_event, reading.scope),
+            population.EVENTS_OF_PATIENTS,
+            _event.protocol_key == protocol_key,
+            value > 0,
         )
         .order_by(value)
     )

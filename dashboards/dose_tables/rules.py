@@ -134,7 +134,7 @@ def change(reading: Reading) -> Drawn:
         return html.Div()
     fields = (
         Field("active", "Is", "select", "yes" if rule.active else "no", (("yes", "on"), ("no", "off"))),
-        Field("threshold", f"{rule.meaning.capitalize()}, {rule.unit}", "text", f"{rule.threshold:g}" if rule.threshold is not None else "", required=False),
+        Field("threshold", f"{rule.meaning.capitalize()}{rule.unit and ', ' + rule.unit}", "text", f"{rule.threshold:g}" if rule.threshold is not None else "", required=False),
         Field("severity", "Severity", "select", str(rule.severity), SEVERITIES),
         Field("source", "Source of the number", "text", rule.source if rule.threshold is not None else "", required=False),
         reason(),

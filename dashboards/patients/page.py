@@ -37,7 +37,8 @@ dash.register_page(
 def layout(**query: str) -> Component:
     """The page of the patient that the address names."""
     content = [
-        slot("patients.find", height=220, is_wide=True),
+        slot("patients.parts", height=60, is_wide=True),
+        slot("patients.find", height=190, is_wide=True),
         slot("patients.sums", height=130, is_wide=True),
         slot("patients.exams", height=360, is_wide=True),
         slot("patients.recurrent", height=300, is_wide=True),
@@ -52,8 +53,14 @@ def layout(**query: str) -> Component:
     )
 
 
+@section("patients.parts")
+def parts(reading: Reading) -> Drawn:
+    """Links to the other dose pages."""
+    return dose_pages(urls.DOSE_PATIENTS, reading)
+
+
 @section("patients.find")
-def find(reading: Reading) -> Drawn:
+def find(_reading: Reading) -> Drawn:
     """The form of a look-up."""
     form = Form(
         urls.DOSE_FIND_PATIENT,
@@ -63,12 +70,7 @@ def find(reading: Reading) -> Drawn:
             Field("reason", "Reason", help=f"At least {LEAST_REASON} letters; kept in the audit with your name."),
         ),
     )
-    return html.Div(
-        [
-            dose_pages(urls.DOSE_PATIENTS, reading),
-            html.Section([html.H2("Find a patient"), html_form(form, "Find a patient")], className="card wide"),
-        ]
-    )
+    return html.Section([html.H2("Find a patient"), html_form(form, "Find a patient")], className="card wide")
 
 
 @section("patients.sums")

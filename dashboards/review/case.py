@@ -18,6 +18,7 @@ from dashboards._shell.layout import message, page
 from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table, definition_table
+from dashboards.dose.parts import scanner_words
 from dashboards.review import figures, queries, words
 from dashboards.review.cases import READERS, SEVERITIES, Case, case_of, of_protocol
 from dashboards.review.taking import next_open
@@ -190,14 +191,13 @@ def exam_facts(reading: Reading) -> Drawn:
     if case is None or exam is None:
         return html.Div()
     found = case.evidence
-    device = " · ".join(part for part in (exam["device_name"], exam["manufacturer"], exam["model"], f"software {exam['software']}" if exam["software"] else "", exam["site_name"]) if part)  # fmt: skip
     pairs: list[tuple[str, Any]] = [
         ("Exam", dcc.Link(exam["exam_id"], href=urls.exam(exam["exam_key"]))),
         ("Begun", numbers.moment(exam["started_at"], ZoneInfo(exam["time_zone"])) if exam["started_at"] else numbers.NOTHING),
         ("Procedure", exam["procedure_text"] or numbers.NOTHING),
         ("Protocol", exam["protocol_name"] or numbers.NOTHING),
         ("Standard exam", exam["standard_name"] or "not mapped yet"),
-        ("Scanner", device),
+        ("Scanner", scanner_words(exam)),
         ("Patient", _patient_words(exam)),
         ("Size", f"{numbers.shown(exam['size_cm'], 'cm', 1)}, {exam['size_method']}" if exam["size_cm"] else "not known"),
         *_effective(reading, exam),
@@ -409,8 +409,8 @@ def _baseline_words(found: Evidence) -> str:
     base = found.baseline
     if base is None:
         return found.rule_text
-    usual = f", nine of ten between {numbers.rounded(base.p5)} and {numbers.shown(base.p95, found.unit)}" if base.p5 is not None and base.p95 is not None else ""  # fmt: skip
-    middle = f", median {numbers.shown(base.median, found.unit)}" if base.median is not None else ""
+    usual = f", nine of ten between {numbers.rounded(base.p5)} and {numbers.shown(base.p95, base.unit)}" if base.p5 is not None and base.p95 is not None else ""  # fmt: skip
+    middle = f", median {words.quantity_words(base.quantity)} {numbers.shown(base.median, base.unit)}" if base.median is not None else ""  # fmt: skip
     return f"{base.group}: {numbers.count(base.n)} exams, {numbers.days(base.first, base.last)}{middle}{usual}"
 
 

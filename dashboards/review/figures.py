@@ -66,7 +66,7 @@ EVENT_TABLE = (
 
 def peers(frame: pl.DataFrame, found: Evidence, look: Look) -> Figure:
     """The value in the histogram of its peers."""
-    return peer_histogram(sorted(frame["value"]), float(found.value), found.unit, look)
+    return peer_histogram(sorted(frame["value"]), float(found.value), found.unit, look, "this exam")
 
 
 def by_size(frame: pl.DataFrame, exam: Mapping[str, Any], found: Evidence, look: Look) -> Figure:

@@ -79,7 +79,7 @@ def parts(reading: Reading) -> Drawn:
         fact_card("Raised", numbers.count(len(found)), f"{rate} in a thousand exams with dose"),
         fact_card("Time to close", _days_to_close(found), f"median of {_n(sum(not one.status.is_open for one in found), 'closed case')}"),
     ]  # fmt: skip
-    return html.Div([dose_pages(urls.DOSE_INBOX, reading), html.Div(cards, className="kpis")])
+    return html.Div([dose_pages(urls.DOSE_INBOX, reading), html.Div(cards, className="kpis five")])
 
 
 @section("review.list")

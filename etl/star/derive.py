@@ -84,19 +84,16 @@ def derive(landed: Landed, known: Known) -> dict[str, pl.DataFrame]:
     whole = exams.joined_exams(said, imaged, dosed).select(
         "exam_key", "image_rule", "dose_kind", "says_imaging", "says_other"
     )
-    imaging = whole.filter(
+    whole = whole.filter(
         pl.col("image_rule").is_not_null()
         | pl.col("dose_kind").is_not_null()
         | exams.is_imaging(settings.hl7.imaging_when_unstated)
-    ).select("exam_key")
-    found, said = found.join(imaging, on="exam_key"), said.join(imaging, on="exam_key")
-    performed = _performed(whole.join(imaging, on="exam_key"), found)
-    booked = slots(found, landed.workflow)
-    steps = (
-        landed.workflow.filter(pl.col("step_uid").is_not_null())
-        .select("digest", "step_uid")
-        .join(matches.workflow, on="digest")
     )
+    imaging = whole.select("exam_key")
+    found, said = found.join(imaging, on="exam_key"), said.join(imaging, on="exam_key")
+    performed = _performed(whole, found)
+    booked = slots(found, landed.workflow)
+    steps = landed.workflow.select("digest", "step_uid").drop_nulls().join(matches.workflow, on="digest")
     parts = exams.Parts(
         said,
         imaged,
@@ -119,12 +116,7 @@ def derive(landed: Landed, known: Known) -> dict[str, pl.DataFrame]:
             booked, exam, known.stations, known.zones, settings.utilization.late_cancel_hours
         ),
         "fact_series": series.drop("month").with_columns(instances=pl.col("instance_count")).join(place, on="exam_key"),
-        "fact_irradiation_event": events.drop("month")
-        .with_columns(
-            stated=dose_events.stated_json(events["stated"]),
-            flags=pl.when(pl.col("flags").list.len() > 0).then(pl.col("flags").list.join("; ")),
-        )
-        .join(place, on="exam_key"),
+        "fact_irradiation_event": dose_events.written(events).drop("month").join(place, on="exam_key"),
         "fact_dose_source": sources.drop("month").join(place.select("exam_key", "month"), on="exam_key"),
         "fact_exam_dose": doses.join(place, on="exam_key"),
     }

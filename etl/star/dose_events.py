@@ -109,10 +109,12 @@ def dose_sources(landed: pl.DataFrame, matches: pl.DataFrame, events: pl.DataFra
     )
 
 
-def stated_json(column: pl.Series) -> pl.Series:
-    """The figures as written, as JSON text."""
-    return pl.Series(
-        column.name, [orjson.dumps(items).decode() if items else None for items in column.to_list()], dtype=pl.Utf8
+def written(events: pl.DataFrame) -> pl.DataFrame:
+    """The events with their figures as the objects state them as JSON text, and their flags in one text."""
+    stated = [orjson.dumps(items).decode() if items else None for items in events["stated"].to_list()]
+    return events.with_columns(
+        pl.Series("stated", stated, dtype=pl.Utf8),
+        pl.when(pl.col("flags").list.len() > 0).then(pl.col("flags").list.join("; ")).alias("flags"),
     )
 
 

@@ -52,66 +52,67 @@ def statements(workflow: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
     def first(column: str) -> pl.Expr:
         return pl.col(column).filter(pl.col(column).is_not_null() & (pl.col(column) != "")).first()
 
-    said = said.with_columns(
-        procedure_key=key_column("procedure", said.select(naturals.procedure().alias("p"))["p"]),
+    is_credit = _upper("charge_kind").is_in(["CD", "CR"])
+    sign = pl.when(is_credit).then(-1).otherwise(1)
+    posted = pl.when(_tells("charge_posted")).then(sign).otherwise(0)
+    is_order = pl.col("message_type").str.contains(r"^(ORM|OMI|OMG|SIU)") | _tells("order_placed", "exam_scheduled_for")
+    speaks = ~_tells("charge_posted", "result_communicated").fill_null(value=False)
+    return (
+        _keyed(said)
+        .group_by("exam_key", maintain_order=True)
+        .agg(
+            latest("procedure_key"),
+            latest("ris_modality"),
+            latest("referrer_key"),
+            latest("reader_key"),
+            latest("technologist_key"),
+            latest("department_key"),
+            latest("payer_key"),
+            first("patient_class").alias("class_written"),
+            latest("priority").alias("priority_written"),
+            latest("reader_group"),
+            latest("procedure_code").alias("ris_procedure_code"),
+            latest("procedure_text").alias("ris_procedure_text"),
+            latest("visit"),
+            latest("site").alias("ris_site"),
+            latest("patient").alias("ris_patient"),
+            latest("accession"),
+            latest("filler"),
+            latest("study_uid").alias("ris_study_uid"),
+            latest("sex").alias("ris_sex"),
+            pl.col("birth_year").filter(pl.col("birth_year") > 0).last().alias("ris_birth_year"),
+            pl.col("not_patient").drop_nulls().min().alias("ris_not_patient"),
+            (pl.col("charge_amount") * sign).drop_nulls().sum().alias("charge_sum"),
+            pl.col("charge_amount").is_not_null().any().alias("has_amount"),
+            posted.sum().alias("charges_standing"),
+            is_order.fill_null(value=False).any().alias("has_order"),
+            pl.col("imaging").any().alias("says_imaging"),
+            (~pl.col("imaging")).any().alias("says_other"),
+            # Charges and messages about a result ride along; what they are joined by says nothing about the exam itself.
+            weakest(pl.col("match_rule").filter(speaks)).alias("workflow_rule"),
+            pl.col("flags").explode().drop_nulls().unique().sort().alias("workflow_flags"),
+        )
+    )
+
+
+def _tells(*events: str) -> pl.Expr:
+    """Whether a workflow row gives a time of one of some events; null where it has no list of them."""
+    return pl.col("events").list.eval(pl.element().struct.field("event").is_in(events)).list.any()
+
+
+def _keyed(said: pl.DataFrame) -> pl.DataFrame:
+    """Workflow rows with the keys of the dimensions that they name."""
+
+    def key(dimension: str, natural: pl.Expr) -> pl.Series:
+        return key_column(dimension, said.select(natural.alias("natural"))["natural"])
+
+    return said.with_columns(
+        procedure_key=key("procedure", naturals.procedure()),
         ris_modality=pl.coalesce(naturals.modality(), naturals.modality("section")),
+        **{f"{role}_key": key("provider", naturals.provider(role)) for role in ("referrer", "reader", "technologist")},
         **{
-            f"{role}_key": key_column("provider", said.select(naturals.provider(role).alias("p"))["p"])
-            for role in ("referrer", "reader", "technologist")
+            f"{name}_key": key(name, pl.when(pl.col(name) != "").then(pl.col(name))) for name in ("department", "payer")
         },
-        department_key=key_column(
-            "department", said.select(pl.when(pl.col("department") != "").then(pl.col("department")).alias("d"))["d"]
-        ),
-        payer_key=key_column(
-            "payer", said.select(pl.when(pl.col("payer") != "").then(pl.col("payer")).alias("d"))["d"]
-        ),
-    )
-    charge = pl.col("charge_amount") * pl.when(_upper("charge_kind").is_in(["CD", "CR"])).then(-1).otherwise(1)
-    posted = (
-        pl.when(pl.col("events").list.eval(pl.element().struct.field("event") == "charge_posted").list.any())
-        .then(pl.when(_upper("charge_kind").is_in(["CD", "CR"])).then(-1).otherwise(1))
-        .otherwise(0)
-    )
-    ordering = (
-        pl.col("message_type").str.contains(r"^(ORM|OMI|OMG|SIU)")
-        | pl.col("events")
-        .list.eval(pl.element().struct.field("event").is_in(["order_placed", "exam_scheduled_for"]))
-        .list.any()
-    )
-    speaks = ~pl.col("events").list.eval(
-        pl.element().struct.field("event").is_in(["charge_posted", "result_communicated"])
-    ).list.any().fill_null(value=False)
-    return said.group_by("exam_key", maintain_order=True).agg(
-        latest("procedure_key"),
-        latest("ris_modality"),
-        latest("referrer_key"),
-        latest("reader_key"),
-        latest("technologist_key"),
-        latest("department_key"),
-        latest("payer_key"),
-        first("patient_class").alias("class_written"),
-        latest("priority").alias("priority_written"),
-        latest("reader_group"),
-        latest("procedure_code").alias("ris_procedure_code"),
-        latest("procedure_text").alias("ris_procedure_text"),
-        latest("visit"),
-        latest("site").alias("ris_site"),
-        latest("patient").alias("ris_patient"),
-        latest("accession"),
-        latest("filler"),
-        latest("study_uid").alias("ris_study_uid"),
-        latest("sex").alias("ris_sex"),
-        pl.col("birth_year").filter(pl.col("birth_year") > 0).last().alias("ris_birth_year"),
-        pl.col("not_patient").drop_nulls().min().alias("ris_not_patient"),
-        charge.drop_nulls().sum().alias("charge_sum"),
-        pl.col("charge_amount").is_not_null().any().alias("has_amount"),
-        posted.sum().alias("charges_standing"),
-        ordering.fill_null(value=False).any().alias("has_order"),
-        pl.col("imaging").any().alias("says_imaging"),
-        (~pl.col("imaging")).any().alias("says_other"),
-        # Charges and messages about a result ride along; what they are joined by says nothing about the exam itself.
-        weakest(pl.col("match_rule").filter(speaks)).alias("workflow_rule"),
-        pl.col("flags").explode().drop_nulls().unique().sort().alias("workflow_flags"),
     )
 
 

@@ -16,6 +16,9 @@ class Baseline:
     first: date
     last: date
     n: int
+    quantity: str
+    """What `median`, `p5` and `p95` are of: what exams of the kind are compared by, which may not be what crossed the rule."""
+    unit: str
     median: float | None = None
     mad: float | None = None
     """Median absolute deviation of the logarithms."""
@@ -41,6 +44,7 @@ class Twin:
     exam_key: int
     exam_id: str
     value: float
+    """In the quantity and unit of the baseline."""
     size_cm: float | None = None
 
 

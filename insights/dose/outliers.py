@@ -204,8 +204,9 @@ def _compared(exam: Mapping[str, Any], context: _Context) -> dict[str, Any]:
     peers = context.peers(exam)
     twins = twins_of(exam, peers)
     level = LEVELS[exam["group"]]
+    quantity, unit = QUANTITIES[exam["dose_kind"]]
     base = Baseline(
-        group=group_words(exam, level), first=exam["base_first"], last=exam["base_last"], n=int(exam["n"]),
+        group=group_words(exam, level), first=exam["base_first"], last=exam["base_last"], n=int(exam["n"]), quantity=quantity, unit=unit,
         median=exam["median"], mad=exam["mad"], p5=exam["p5"], p95=exam["p95"],
     )  # fmt: skip
     return {"baseline": base, "why": causes(exam, twins, peers), "twins": as_twins(twins)}
@@ -240,7 +241,7 @@ def _of_drift(rule: Rule, group: pl.DataFrame, change: Drift, context: _Context)
     )  # fmt: skip
     return Evidence(
         quantity=quantity, unit=unit, value=change.after, expected=change.before, text=text, rule_text=rule.title, source=rule.source,
-        baseline=Baseline(f"{seen['protocol_name']} on {seen['device_name']}, adults", group["local_day"][0], old["local_day"], change.n_before, median=change.before),
+        baseline=Baseline(f"{seen['protocol_name']} on {seen['device_name']}, adults", group["local_day"][0], old["local_day"], change.n_before, quantity, unit, median=change.before),
         why=why, publication=context.publication,
     )  # fmt: skip
 

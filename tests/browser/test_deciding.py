@@ -16,7 +16,7 @@ from dashboards._shell.app import create_app
 from dashboards._shell.decisions import EXTENSION, decisions_of
 from dashboards._shell.publishing import Publishing
 from state.home import DataHome
-from tests.browser.test_pages import AXE, RULES, opened, signed_in
+from tests.browser.looking import assert_clean, signed_in
 
 pytestmark = pytest.mark.browser
 
@@ -122,11 +122,5 @@ def test_the_pages_are_clean_accessible_and_fit(
     options: dict[str, Any] = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "bypass_csp": True}
     context = signed_in(browser, served[0], "data_steward", **options)
     for path in PAGES:
-        shown, said = opened(context, path)
-        assert said == [], f"{path}: {said}"
-        assert shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, path
-        shown.evaluate(AXE)
-        found = shown.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
-        assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]] == [], path
-        shown.close()
+        assert_clean(context, path)
     context.close()

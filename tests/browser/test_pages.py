@@ -4,46 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Route, expect
+
+from tests.browser.looking import assert_clean, opened, signed_in
 
 pytestmark = pytest.mark.browser
 
-AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
 PAGES = ("/utilization", "/turnaround", "/dose", "/data", "/exams")
 PARTS = (
     "/utilization/appointments", "/utilization/lost", "/utilization/volume", "/utilization/day",
     "/turnaround/why", "/turnaround/board", "/turnaround/paths",
 )  # fmt: skip
 """Their tabs, looked at once, narrow and dark; those of the data stand in `test_deciding.py`."""
-
-
-def signed_in(browser: Browser, address: str, person: str, **options: Any) -> BrowserContext:
-    context = browser.new_context(base_url=address, reduced_motion="reduce", timezone_id="Europe/Berlin", **options)
-    page = context.new_page()
-    page.goto("/login")
-    page.click(f"button[value={person}]")
-    page.wait_for_selector("h1")
-    page.close()
-    return context
-
-
-def opened(context: BrowserContext, path: str) -> tuple[Page, list[str]]:
-    """The page with everything drawn, and what the console said."""
-    said: list[str] = []
-    page = context.new_page()
-    page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(path)
-    page.wait_for_selector(".slot .card")
-    expect(page.locator(".card.waiting")).to_have_count(0)
-    page.wait_for_load_state("networkidle")
-    expect(page.locator("[data-dash-is-loading='true']")).to_have_count(0)  # what loads again is dimmed meanwhile,
-    page.wait_for_timeout(200)  # and brightens again within a moment
-    return page, said
 
 
 @pytest.fixture
@@ -61,16 +35,26 @@ def test_every_page_is_clean_accessible_and_fits(browser: Browser, address: str,
     for person, paths in (("data_steward", PAGES), ("operations", parts), ("executive", ("/",))):
         context = signed_in(browser, address, person, **options)
         for path in paths:
-            page, said = opened(context, path)
-            assert said == [], f"{path}: {said}"
-            assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, (
-                f"{path} is wider than the screen"
-            )
-            page.evaluate(AXE)
-            found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
-            assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]] == [], path
-            page.close()
+            assert_clean(context, path)
         context.close()
+
+
+def test_parts_keep_their_place_while_they_load(steward: BrowserContext) -> None:
+    held: list[Route] = []
+    page = steward.new_page()
+    page.route(
+        "**/_dash-update-component",
+        lambda route: held.append(route) if "dose-" in (route.request.post_data or "") else route.continue_(),
+    )
+    page.goto("/dose")
+    expect(page.locator(".slot-frame:has(#dose-highest)")).to_be_visible()
+    frames = page.locator(".slot-frame").all()
+    assert [frame.bounding_box()["height"] >= 50 for frame in frames if (frame.bounding_box() or {})] == [True] * len(
+        frames
+    )
+    for route in held:
+        route.abort()
+    page.close()
 
 
 def test_an_exam_and_its_dose_event_are_reached_by_clicks(steward: BrowserContext) -> None:

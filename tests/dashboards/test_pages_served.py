@@ -28,7 +28,7 @@ SECTIONS_OF = {
     "levels": "parts compared bands all import history",
     "rules": "parts all preview change history",
     "dictionary": "parts queue other all history",
-    "patients": "find sums exams recurrent",
+    "patients": "parts find sums exams recurrent",
     "exam": "rows life facts events dose series",
     "data": "parts freshness sources reasons runs rejects tables measures",
     "quality": "parts headlines joins rules days times doubts fields gaps exams",

@@ -14,6 +14,7 @@ from insights.dose.causes import causes, twins_of
 from insights.dose.drift import drifts, first_crossing
 from insights.dose.evidence import Baseline, Cause, Evidence, Twin
 from insights.dose.limits import outside_ranges, over_limits
+from insights.dose.outliers import Judged, outliers
 from insights.dose.rules import RULES, rules_with
 from insights.dose.size_model import with_size_model
 from state.decisions import Decision, DecisionKind
@@ -130,6 +131,22 @@ def test_air_kerma_over_the_window_fires_once_a_crossing_and_each_quantity_by_it
     assert both.select("rule", "found").rows() == [("kerma-exam", 2500.0), ("dap-exam", 250.0)]
 
 
+def test_a_baseline_names_its_own_quantity_where_another_crossed_the_rule() -> None:
+    """Air kerma crosses its limit; the group that stands beside it is known by dose area product: 10 Gy·cm² each."""
+    usual_days = [DAY - timedelta(days=number) for number in range(40, 100)]
+    rows = frame([*(xa(n, 100.0, day, patient=n) for n, day in enumerate(usual_days, 1)), xa(999, 2500.0, DAY, patient=999)])  # fmt: skip
+    ranges = pl.DataFrame(schema={"protocol_key": pl.Int64, "device_id": pl.Utf8, "metric": pl.Utf8, "low": pl.Float64, "high": pl.Float64})  # fmt: skip
+    judged = Judged(DAY, DAY, "p1", rows, with_size_model(rows, with_group(rows, DAY, DAY)), ranges, 12)
+    (found,) = (Evidence.of_json(one.evidence) for one in outliers(judged, RULE).raised if one.rule == "kerma-exam")
+    assert (found.quantity, found.value, found.unit) == ("rp_air_kerma_mgy", 2500.0, "mGy")
+    assert found.baseline is not None
+    assert (found.baseline.quantity, round(found.baseline.median, 9), found.baseline.unit) == (
+        "dap_gycm2",
+        10.0,
+        "Gy·cm²",
+    )
+
+
 def test_another_reference_point_is_no_skin_dose() -> None:
     rows = frame([xa(1, 5000.0, DAY, rp_comparable=False, dap_gycm2=1.0)])
     assert over_limits(rows, RULES, 12).is_empty()
@@ -226,7 +243,7 @@ def test_no_reference_level_is_a_rule_for_one_exam() -> None:
 
 
 def test_evidence_survives_its_storage() -> None:
-    base = Baseline("CHEST on CT 1", DAY, DAY, 40, 300.0, 0.1, 200.0, 400.0)
+    base = Baseline("CHEST on CT 1", DAY, DAY, 40, "dlp_mgycm", "mGy·cm", 300.0, 0.1, 200.0, 400.0)
     made = Evidence(
         "dlp_mgycm", "mGy·cm", 800.0, "DLP 800", "rule", "source", expected=300.0, baseline=base, why=(Cause("repeat", "again", 0.5),), twins=(Twin(2**62, "E1", 310.0, 28.0),),
     )  # fmt: skip

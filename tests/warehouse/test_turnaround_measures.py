@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-import signal
-import socket
-import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +16,7 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 from scipy.stats import CensoredData, logrank
-from sqlalchemy import create_engine, insert
+from sqlalchemy import Connection, insert
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
 from settings import ReadingHours, Site, TurnaroundTarget
@@ -481,55 +476,8 @@ def test_reading_hours_that_overlap_count_once() -> None:
 # --- One SQL for both engines --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[str]:
-    """Address of a PostgreSQL server of its own."""
-    initdb, server = shutil.which("initdb"), shutil.which("postgres")
-    if initdb is None or server is None:
-        pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
-    as_user: dict[str, Any] = {"user": "postgres"} if os.geteuid() == 0 else {}
-    if as_user:  # PostgreSQL refuses to run as root, and needs a folder that its own user reaches
-        home = Path("/tmp") / f"isocenter-{tmp_path.name}-{os.getpid()}"
-        home.mkdir()
-        shutil.chown(home, "postgres")
-    else:
-        home = tmp_path
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    subprocess.run(
-        [initdb, "-D", home / "data", "-U", "reader", "--auth=trust", "-N"],
-        check=True,
-        capture_output=True,
-        cwd=home,
-        **as_user,
-    )
-    options = ["-D", str(home / "data"), "-p", str(port), "-k", str(home), "-h", "127.0.0.1", "-c", "fsync=off"]
-    running = subprocess.Popen(
-        [server, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=home, **as_user
-    )
-    try:
-        yield f"postgresql+psycopg://reader@127.0.0.1:{port}/postgres"
-    finally:
-        running.send_signal(signal.SIGINT)  # its fast shutdown, which does not wait for connections
-        running.wait(timeout=30)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _connected(address: str) -> Any:
-    engine = create_engine(address)
-    for _ in range(100):
-        try:
-            return engine.connect()
-        except Exception:
-            import time as clock
-
-            clock.sleep(0.1)
-    raise AssertionError("PostgreSQL did not start")
-
-
 @pytest.mark.services
-def test_postgresql_gives_the_same_answers(make: Make, postgres: str) -> None:
+def test_postgresql_gives_the_same_answers(make: Make, postgres: Connection) -> None:
     rng = random.Random(11)
     rows = [
         row | {"modality": rng.choice(("CT", "MR")), "patient_class": rng.choice(("ED", "OP")), "time_key": rng.randrange(24), "ordered_at": row["ended_at"] - timedelta(hours=5),
@@ -538,8 +486,7 @@ def test_postgresql_gives_the_same_answers(make: Make, postgres: str) -> None:
     ]  # fmt: skip
     star = make([*rows, marker()])
     names = [name for name, found in CATALOGUE.items() if found.permission == "view_turnaround"]
-    connection = _connected(postgres)
-    with connection:
+    with postgres as connection:
         metadata.create_all(
             connection,
             tables=[fact_exam, fact_load_run, TABLES["fact_exam_event"], TABLES["dim_site"], TABLES["dim_date"]],
