@@ -42,6 +42,8 @@ class DecisionKind(StrEnum):
     table's rows as `warehouse/dosimetry/tables.py` reads them."""
     EXPECTED_RANGE = "expected_range"
     """Subject: protocol key, device id or empty, metric, joined by `|`. Value: `protocol_key`, `device_id`, `metric`, `low`, `high`."""
+    VOLUME_PLAN = "volume_plan"
+    """Subject: year. Value: `rows`: a list of the rows of a plan as `warehouse/volume_plan.py` reads them."""
     DOSE_RULE = "dose_rule"
     """Subject: rule id. Value: `active`, and what it overrides of the shipped rule; the star does not depend on it."""
     DOSE_PROJECT = "dose_project"

@@ -24,6 +24,7 @@ class Permission(StrEnum):
     SEE_PERSONS = "see_persons"
     RETRY_REJECTS = "retry_rejects"
     DECIDE_DATA = "decide_data"
+    MANAGE_PLANS = "manage_plans"
     REVIEW_DOSE = "review_dose"
     MANAGE_DOSE = "manage_dose"
     LOOK_UP_PATIENTS = "look_up_patients"
@@ -74,10 +75,13 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         },
     ),
     Role.OPERATIONS: frozenset(
-        {_P.VIEW_EXECUTIVE, _P.VIEW_UTILIZATION, _P.VIEW_TURNAROUND, _P.VIEW_DATA, _P.SEE_EXAM_ROWS, _P.EXPORT},
+        {
+            _P.VIEW_EXECUTIVE, _P.VIEW_UTILIZATION, _P.VIEW_TURNAROUND, _P.VIEW_DATA, _P.SEE_EXAM_ROWS, _P.EXPORT,
+            _P.MANAGE_PLANS,
+        },
     ),
     Role.FINANCE: frozenset(
-        {_P.VIEW_EXECUTIVE, _P.VIEW_UTILIZATION, _P.EXPORT},
+        {_P.VIEW_EXECUTIVE, _P.VIEW_UTILIZATION, _P.EXPORT, _P.MANAGE_PLANS},
     ),
     Role.READING_LEAD: frozenset(
         {_P.VIEW_UTILIZATION, _P.VIEW_TURNAROUND, _P.VIEW_DATA, _P.SEE_EXAM_ROWS, _P.SEE_PERSONS, _P.EXPORT},

@@ -11,7 +11,15 @@ from urllib.parse import urlencode
 from sqlalchemy import ColumnElement, Select, and_, false, select, true
 from sqlalchemy.sql import FromClause
 
-from warehouse.schema import dim_department, dim_device, dim_site, fact_appointment, fact_device_span, fact_exam
+from warehouse.schema import (
+    dim_department,
+    dim_device,
+    dim_site,
+    fact_appointment,
+    fact_device_span,
+    fact_exam,
+    fact_planned_volume,
+)
 from warehouse.scope import Scope
 
 PERIODS = {"7d": 7, "28d": 28, "90d": 90, "365d": 365, "10y": 3653}
@@ -21,7 +29,7 @@ DEFAULT_PERIOD = "90d"
 LISTS = ("site", "modality", "patient_class", "priority", "section", "device", "procedure", "protocol")
 """Filters that take several values; the name is the key in the address."""
 
-OWN_FACTS: tuple[FromClause, ...] = (fact_exam, fact_appointment, fact_device_span)
+OWN_FACTS: tuple[FromClause, ...] = (fact_exam, fact_appointment, fact_device_span, fact_planned_volume)
 """Facts that are filtered by columns of their own; all others by those of the exam that they belong to."""
 
 
@@ -113,6 +121,12 @@ class Filters:
         ]
         return f"Scanner time is not narrowed by {_listed(chosen)}: idle time belongs to no exam." if chosen else ""
 
+    @property
+    def plan_note(self) -> str:
+        """Why a choice has no plan, in words; empty where it has: plans are made by site and modality alone."""
+        chosen = [name.replace("_", " ") for name in LISTS if getattr(self, name) and name not in {"site", "modality"}]
+        return f"A plan is made by site and modality, not by {_listed(chosen)}." if chosen else ""
+
     def clauses(self, fact: FromClause, scope: Scope) -> ColumnElement[bool]:
         """The where clause on one of `OWN_FACTS`, or on a fact joined to `fact_exam`, with the reader's scope.
 
@@ -133,7 +147,7 @@ class Filters:
             terms += [pruned.c.month >= f"{self.start:%Y-%m}", pruned.c.month <= f"{self.end:%Y-%m}"]
         if self.site:
             terms.append(column.site_key.in_(select(dim_site.c.site_key).where(dim_site.c.site_code.in_(self.site))))
-        if self.device:
+        if self.device and _has_devices(owner):
             terms.append(_on_devices(owner, self.device))
         for name in _COLUMNS:
             if (values := getattr(self, name)) and _applies(name, owner):
@@ -151,6 +165,11 @@ _KEYS = ("procedure", "protocol")
 def _applies(name: str, owner: FromClause) -> bool:
     """Whether the fact has the column of a filter."""
     return name not in (*_COLUMNS, *_KEYS) or (f"{name}_key" if name in _KEYS else name) in owner.c
+
+
+def _has_devices(owner: FromClause) -> bool:
+    """Whether the fact is of single devices: a plan is not."""
+    return "device_id" in owner.c or "device_key" in owner.c
 
 
 def _on_devices(owner: FromClause, devices: tuple[str, ...]) -> ColumnElement[bool]:

@@ -857,6 +857,18 @@ fact_exam_dose = _table(
     monthly="exam",
 )
 
+fact_planned_volume = _table(
+    "fact_planned_volume",
+    "One row a site, modality and local day of an imported plan: the month's exams spread evenly over its days.",
+    ["site_key", "modality", "local_day"],
+    _column("month", Text, "Month of the day, `YYYY-MM`.", required=True),
+    _key("site_key", "dim_site", "Site."),
+    _column("modality", Text, "Modality.", required=True),
+    _column("date_key", Integer, "Local day.", required=True, references="dim_date.date_key"),
+    _column("local_day", Date, "Local day.", required=True),
+    _column("planned_exams", Double, "Exams planned for the day: a part of the month's.", required=True, low=0),
+)
+
 fact_load_run = _table(
     "fact_load_run",
     "One row a load run and kind of source.",

@@ -2,7 +2,8 @@
 
 Deny by default. Open are the sign-in page, the health check and program files. A page opens by the permission that it
 was registered with; a callback by that of the page whose package defines it, found by the server from its own table,
-never from what the browser says; the shell's own callbacks to everybody signed in; a Flask view by `needs`. All else
+never from what the browser says; the shell's own callbacks to everybody signed in; a Flask view by `needs`, or to
+everybody signed in by `for_everybody`. All else
 is refused, and each refusal is audited.
 """
 
@@ -47,6 +48,12 @@ def needs(permission: Permission) -> Callable[[View], View]:
     return marked
 
 
+def for_everybody(view: View) -> View:
+    """Opens a Flask view that is no page to everybody signed in: it decides itself what each may do."""
+    view.is_for_everybody = True  # type: ignore[attr-defined]
+    return view
+
+
 @dataclass(frozen=True)
 class Denial:
     """Why something does not open."""
@@ -86,8 +93,9 @@ class Guard:
             return self._callback(person)
         if self._is_page_route():
             return self._page(path, person)
-        permission = getattr(current_app.view_functions.get(request.endpoint or ""), "permission", None)
-        if permission is not None and person.may(permission):
+        view = current_app.view_functions.get(request.endpoint or "")
+        permission = getattr(view, "permission", None)
+        if getattr(view, "is_for_everybody", False) or (permission is not None and person.may(permission)):
             return None
         return refused(request.path, permission)
 

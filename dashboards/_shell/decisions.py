@@ -16,7 +16,7 @@ from dash.development.base_component import Component
 from flask import Flask, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from dashboards._access.guard import needs, refused
+from dashboards._access.guard import for_everybody, refused
 from dashboards._access.people import Person, current_person
 from dashboards._access.services import Services
 from dashboards._shell import numbers, urls
@@ -84,7 +84,7 @@ def register(server: Flask) -> None:
     server.add_url_rule(urls.EFFECT, "effect", effect_now, methods=["GET"])
 
 
-@needs(Permission.VIEW_DATA)
+@for_everybody
 def decide(kind: str) -> ResponseReturnValue:
     """Takes the decision of a form; 422 with a message a field where it cannot be taken."""
     how, person = DECIDING.get(kind), current_person()
@@ -108,7 +108,7 @@ def decide(kind: str) -> ResponseReturnValue:
     return _taken("1 decision is kept." if len(fresh) == 1 else f"{len(fresh)} decisions are kept.")
 
 
-@needs(Permission.VIEW_DATA)
+@for_everybody
 def revoke() -> ResponseReturnValue:
     """Takes a decision back."""
     person = current_person()
@@ -132,7 +132,7 @@ def revoke() -> ResponseReturnValue:
     return _taken("Taken back: what held before holds again.")
 
 
-@needs(Permission.VIEW_DATA)
+@for_everybody
 def publish() -> ResponseReturnValue:
     """Begins to bring what was decided into the star."""
     if not _may_decide(current_person()):
@@ -140,9 +140,12 @@ def publish() -> ResponseReturnValue:
     return _taken("Started.")
 
 
-@needs(Permission.VIEW_DATA)
-def effect_now() -> Response:
-    """Whether what was decided is in the star."""
+@for_everybody
+def effect_now() -> ResponseReturnValue:
+    """Whether what was decided is in the star, for those who decide and those who see the data."""
+    person = current_person()
+    if not _may_decide(person) and not (person and person.may(Permission.VIEW_DATA)):
+        return refused(request.path, Permission.VIEW_DATA)
     return jsonify(_effect_json())
 
 

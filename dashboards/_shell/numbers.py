@@ -88,6 +88,13 @@ def difference(now: float, before: float, unit: str, decimals: int | None = None
     return shown(gap, unit, decimals)
 
 
+def signed(value: float, unit: str = "", decimals: int = 0) -> str:
+    """A difference with its sign: `+4 %`, `−1,113`, `0`."""
+    size = f"{abs(value):,.{decimals}f}"
+    sign = "" if not float(size.replace(",", "")) else "+" if value > 0 else "−"
+    return f"{sign}{size}{f' {unit}' if unit else ''}"
+
+
 def arrow(now: float, before: float, step: float = 0.0) -> str:
     """▲, ▼, or ▬ for a change no greater than `step`."""
     return "▬" if abs(now - before) <= step else "▲" if now > before else "▼"

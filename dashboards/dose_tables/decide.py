@@ -10,7 +10,8 @@ from dashboards._shell.reading import Reading
 from insights.dose.rules import RULES
 from state.decisions import Decision, DecisionKind
 from state.roles import Permission
-from warehouse.dosimetry.tables import COEFFICIENTS, METRICS, REFERENCE_LEVELS, TableError, read_table
+from warehouse.dosimetry.tables import COEFFICIENTS, METRICS, REFERENCE_LEVELS, read_table
+from warehouse.typed_csv import TableError
 
 KINDS = {REFERENCE_LEVELS: "Reference levels", COEFFICIENTS: "Factors for effective dose"}
 BY_ID = {rule.id: rule for rule in RULES}

@@ -254,3 +254,30 @@ def idle_shapes(rows: Sequence[dict[str, Any]], look: Look) -> Figure:
         data, look, height=max(28 * len(rows) + 40, 110), barmode="stack", xaxis=charts.value_axis(0, high, "", look, ticks=4, title={"text": "hours", "font": {"size": 12}, "standoff": 4}),
         yaxis=charts.axis(look, tickvals=at, ticktext=[charts.shortened(row["name"]) for row in rows], range=[len(rows) - 0.4, -0.6], showgrid=False),
     )  # fmt: skip
+
+
+def against_plan(rows: Sequence[dict[str, Any]], chance: float, look: Look) -> Figure:
+    """Exams (bar, pale where `chances` is within `chance`) and plan (tick), one row a `name`, its difference in percent beside it."""
+    at = list(range(len(rows)))
+    hover = [
+        f"<b>{numbers.count(row['exams'])}</b> exams of {numbers.count(row['planned'])} planned<br>{row['name']}"
+        for row in rows
+    ]
+    shared = {"y": at, "hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>"}
+    high = max((max(row["exams"], row["planned"]) for row in rows), default=1.0) or 1.0
+    data = [
+        {"type": "bar", "orientation": "h", "x": [row["exams"] for row in rows], "width": 0.6, "marker": {"color": [look.series[0] if abs(row["chances"]) > chance else look.faint for row in rows]}, **shared},
+        {"type": "scatter", "mode": "markers", "x": [row["planned"] for row in rows], "marker": {"size": 18, "symbol": "line-ns-open", "color": look.text, "line": {"width": 2.5}}, **shared},
+    ]  # fmt: skip
+    words = [
+        {
+            "x": max(row["exams"], row["planned"]), "y": place, "text": numbers.signed(row["change"], "%"), "showarrow": False,
+            "xanchor": "left", "xshift": 8, "font": {"size": 12, "color": look.text},
+        }
+        for place, row in enumerate(rows)
+    ]  # fmt: skip
+    return charts.figure(
+        data, look, height=max(28 * len(rows) + 44, 120), annotations=words,
+        xaxis=charts.value_axis(0, high * 1.14, "", look, ticks=4),
+        yaxis=charts.axis(look, tickvals=at, ticktext=[charts.shortened(row["name"]) for row in rows], range=[len(rows) - 0.4, -0.6], showgrid=False),
+    )  # fmt: skip

@@ -20,6 +20,7 @@ PAGES = (
     (urls.UTILIZATION_WAITING, "Waiting list"),
     (urls.UTILIZATION_LOST, "Lost time"),
     (urls.UTILIZATION_VOLUME, "Volume"),
+    (urls.UTILIZATION_PLAN, "Plan"),
     (urls.UTILIZATION_DAY, "Day board"),
 )
 CAUSES = {

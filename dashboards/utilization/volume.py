@@ -24,7 +24,7 @@ from dashboards.utilization.parts import FEW, PAGES, chosen, table
 from warehouse.measures import measure
 
 HEADLINES = ("exams", "throughput", "exam_minutes_p50", "evening_exams")
-MIX = {"modality": "Modality", "procedure": "Procedure", "site": "Site", "patient_class": "Patient class", "priority": "Priority"}  # fmt: skip
+MIX = {"modality": "Modality", "procedure": "Procedure", "site": "Site", "department": "Ordering department", "patient_class": "Patient class", "priority": "Priority"}  # fmt: skip
 MOST_PROCEDURES = 10
 YEAR = timedelta(days=364)
 """Fifty-two weeks: the same weekdays a year before."""
@@ -106,6 +106,7 @@ def mix(reading: Reading) -> Drawn:
         )
         .sort("value", descending=True, nulls_last=True)
     )
+    frame, plan_columns = _with_plan(frame, way, reading)
     told = frame.drop_nulls("value").head(MOST_PROCEDURES)
     if told.is_empty():
         return Empty(
@@ -115,7 +116,7 @@ def mix(reading: Reading) -> Drawn:
         )
     rows = told.to_dicts()
     words = [
-        numbers.count(row["value"]) + (f" · {row['change']:+.0f} %" if row["change"] is not None else "")
+        numbers.count(row["value"]) + (f" · {numbers.signed(row['change'], '%')}" if row["change"] is not None else "")
         for row in rows
     ]
     colours = [reading.look.modality(row["code"]) if way == "modality" else reading.look.series[0] for row in rows]
@@ -126,13 +127,14 @@ def mix(reading: Reading) -> Drawn:
     )
     title = f"{rows[0]['name']} is most of the work, {rows[0]['share']:.0f} %"
     if moved is not None:
-        title += f"; {moved['name']} changed most in a year, {moved['change']:+.0f} %"
+        title += f"; {moved['name']} changed most in a year, {numbers.signed(moved['change'], '%')}"
     columns = (
         Column("name", MIX[way]),
         Column("value", "Exams", "number"),
         Column("share", "Share", "number", "%", 1),
         Column("before", "A year before", "number"),
         Column("change", "Change", "number", "%", 1),
+        *plan_columns,
     )
     return Card(
         title, "Exams, and change on the same days 52 weeks before" if reaches else "Exams", table(columns, frame, reading),
@@ -186,6 +188,17 @@ def procedure_minutes(reading: Reading) -> pl.DataFrame:
     key = pl.col("procedure").cast(pl.Utf8)
     name = key.replace_strict(dict(reading.names.procedures), default="Procedure unknown", return_dtype=pl.Utf8)
     return frame.with_columns(procedure=key, name=name).sort(pl.col("value") * pl.col("n"), descending=True)
+
+
+def _with_plan(frame: pl.DataFrame, way: str, reading: Reading) -> tuple[pl.DataFrame, tuple[Column, ...]]:
+    """The mix with its plan, where the way of splitting has one and it covers the whole period."""
+    has_plan = way in {"modality", "site"} and not reading.filters.plan_note
+    if not has_plan or reading.frame("planned_exams", "day").height < reading.filters.days:
+        return frame, ()
+    planned = reading.frame("planned_exams", way).select(way, planned="value")
+    off = 100 * (pl.col("value") / pl.when(pl.col("planned") > 0).then("planned") - 1)
+    columns = (Column("planned", "Plan", "number"), Column("off_plan", "Against plan", "number", "%", 1))
+    return frame.join(planned, on=way, how="left").with_columns(off_plan=off), columns
 
 
 def _volume_title(parts: list[tuple[str, Weekly]]) -> str:

@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace, settings: Settings, say: Say) -> tuple[int
         own = _own_settings(options.out)
         with store_errors(own):
             home = open_home(own, writes=True)
-            decide(home)
+            decide(home, history)
             loader = Loader(home, own, say)
             say("loading the history")
             loader.load_frames(_readings(history, home, options.file_days))

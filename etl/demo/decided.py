@@ -1,14 +1,16 @@
-"""What the demo's physicist decided already: the most used CT protocols have their standard exam, the others wait."""
+"""What the demo's people decided already: the most used CT protocols have their standard exam, and there is a volume plan."""
 
 from __future__ import annotations
 
+from etl.demo.history import History
+from etl.demo.plan import volume_plan
 from etl.star.keys import key64
 from state.audit import AuditTrail
 from state.database import open_state
 from state.decisions import DecisionKind, Decisions
 from state.home import DataHome
 
-PHYSICIST = "demo:physicist"
+PHYSICIST, MANAGER = "demo:physicist", "demo:operations"
 MAPPED = {
     "HEAD ROUTINE": ("CT-HEAD-WO", "CT head without contrast"),
     "CHEST ROUTINE": ("CT-CHEST-W", "CT chest with contrast"),
@@ -17,11 +19,12 @@ MAPPED = {
 """CT protocol to code and name of the standard exam in the program's own catalogue."""
 
 
-def decide(home: DataHome) -> None:
+def decide(home: DataHome, history: History) -> None:
     """Takes the decisions, before anything is loaded: they hold from the first publication on."""
     engine = open_state(home.state_file)
     try:
-        made = [
+        decisions = Decisions(engine, AuditTrail(engine, home.derived("audit")))
+        mapped = [
             (
                 DecisionKind.MAP_PROTOCOL,
                 str(key64("protocol", f"CT\x1f{protocol}")),
@@ -29,8 +32,8 @@ def decide(home: DataHome) -> None:
             )
             for protocol, (code, name) in MAPPED.items()
         ]
-        Decisions(engine, AuditTrail(engine, home.derived("audit"))).decide(
-            PHYSICIST, made, "as the protocols are used"
-        )
+        decisions.decide(PHYSICIST, mapped, "as the protocols are used")
+        plans = [(DecisionKind.VOLUME_PLAN, year, {"rows": rows}) for year, rows in volume_plan(history).items()]
+        decisions.decide(MANAGER, plans, "as the board agreed")
     finally:
         engine.dispose()

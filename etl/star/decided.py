@@ -93,6 +93,11 @@ class Decided:
         return [row for one in tables for row in one.value["rows"]]
 
     @property
+    def volume_plan(self) -> list[dict[str, str]]:
+        """Rows of the volume plans that people imported."""
+        return [row for one in self._of(DecisionKind.VOLUME_PLAN) for row in one.value["rows"]]
+
+    @property
     def expected_ranges(self) -> pl.DataFrame:
         """Ranges that physicists set for protocols, in the columns of `dim_expected_range`."""
         rows = [

@@ -17,6 +17,7 @@ from settings import Settings
 from state.decisions import DecisionKind
 from warehouse.dosimetry import tables
 from warehouse.schema import UNKNOWN
+from warehouse.volume_plan import planned_days
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -24,11 +25,15 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 def dimensions(
     index: LakeIndex, settings: Settings, found_devices: pl.DataFrame, decided: Decided, first_day: date, last_day: date
 ) -> dict[str, pl.DataFrame]:
-    """All dimensions by table name; the row for unknown stands in each.
+    """All dimensions by table name; the row for unknown stands in each. And the volume plan, which people enter as well.
 
     Args:
         found_devices: `devices`.
     """
+    plan = planned_days(decided.volume_plan, {site.code: key64("site", site.code) for site in settings.sites})
+    planned_first, planned_last = plan["local_day"].min(), plan["local_day"].max()
+    if isinstance(planned_first, date) and isinstance(planned_last, date):
+        first_day, last_day = min(first_day, planned_first), max(last_day, planned_last)
     return {
         "dim_date": _dates(first_day, last_day),
         "dim_time": _times(),
@@ -50,6 +55,7 @@ def dimensions(
         ).unique("level_key", keep="first", maintain_order=True),
         "dim_dose_coefficient": tables.coefficients(decided.dose_tables(tables.COEFFICIENTS)),
         "dim_expected_range": decided.expected_ranges,
+        "fact_planned_volume": plan,
     }
 
 

@@ -16,7 +16,7 @@ from dashboards._shell.app import create_app
 from dashboards._shell.decisions import EXTENSION, decisions_of
 from dashboards._shell.publishing import Publishing
 from state.home import DataHome
-from tests.browser.looking import assert_clean, signed_in
+from tests.browser.looking import LOOKS, assert_clean, signed_in
 
 pytestmark = pytest.mark.browser
 
@@ -114,8 +114,7 @@ def test_procedures_are_confirmed_by_keyboard(page: Page, served: tuple[str, Any
     assert standing(served) == 7
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_pages_are_clean_accessible_and_fit(
     browser: Browser, served: tuple[str, Any], width: int, scheme: Any
 ) -> None:

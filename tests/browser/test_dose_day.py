@@ -18,7 +18,7 @@ from state.alerts import Alerts
 from state.decisions import Decisions
 from state.home import DataHome
 from state.reviews import Reviews, Step
-from tests.browser.looking import assert_clean, signed_in
+from tests.browser.looking import LOOKS, assert_clean, signed_in
 from warehouse.engines import StarReader
 
 pytestmark = pytest.mark.browser
@@ -124,8 +124,7 @@ def test_two_clicks_are_one_step(page: Page, served: tuple[str, Any]) -> None:
     assert len({one.at.replace(microsecond=0) for one in kept.of([number])[number]}) == 1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_pages_are_clean_accessible_and_fit(
     browser: Browser, served: tuple[str, Any], width: int, scheme: Any
 ) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Route, expect
 
-from tests.browser.looking import assert_clean, opened, signed_in
+from tests.browser.looking import LOOKS, assert_clean, opened, signed_in
 
 pytestmark = pytest.mark.browser
 
 PAGES = ("/utilization", "/turnaround", "/dose", "/data", "/exams")
 PARTS = (
-    "/utilization/appointments", "/utilization/lost", "/utilization/volume", "/utilization/day",
+    "/utilization/appointments", "/utilization/lost", "/utilization/volume", "/utilization/plan", "/utilization/day",
     "/turnaround/why", "/turnaround/board", "/turnaround/paths",
 )  # fmt: skip
 """Their tabs, looked at once, narrow and dark; those of the data stand in `test_deciding.py`."""
@@ -27,8 +27,7 @@ def steward(browser: Browser, address: str) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page_is_clean_accessible_and_fits(browser: Browser, address: str, width: int, scheme: str) -> None:
     options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "bypass_csp": True}
     parts = PARTS if (width, scheme) == (390, "dark") else ()

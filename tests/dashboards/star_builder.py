@@ -131,7 +131,24 @@ def facts(rng: random.Random, exams: list[dict[str, Any]]) -> dict[str, list[dic
                 made["fact_dose_source"].append(_source(event))
     made["fact_appointment"] = [_appointment(exam) for exam in exams]
     made["fact_device_span"] = _spans(exams)
-    return {"fact_exam": exams, **made, "fact_load_run": _runs(), "fact_reject": _rejects()}
+    return {
+        "fact_exam": exams,
+        **made,
+        "fact_planned_volume": _plan(),
+        "fact_load_run": _runs(),
+        "fact_reject": _rejects(),
+    }
+
+
+def _plan() -> list[dict[str, Any]]:
+    """Two CT exams a day at each site and one MR exam at North, all through 2026."""
+    planned = [(key, "CT", 2.0) for key, _ in SITES.values()] + [(SITES["NORTH"][0], "MR", 1.0)]
+    days = [date(2026, 1, 1) + timedelta(days=index) for index in range((LAST_DAY - date(2026, 1, 1)).days + 1)]
+    return [
+        {"month": f"{day:%Y-%m}", "site_key": site, "modality": modality, "date_key": int(f"{day:%Y%m%d}"), "local_day": day, "planned_exams": exams}
+        for site, modality, exams in planned
+        for day in days
+    ]  # fmt: skip
 
 
 def _appointment(exam: dict[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,10 @@ def signed_in(app: Dash, person: str) -> FlaskClient:
 @pytest.fixture(scope="module")
 def people(app: Dash) -> dict[str, FlaskClient]:
     """One client a role: signing in often is refused."""
-    return {person: signed_in(app, person) for person in ("data_steward", "executive", "administrator", "physicist")}
+    return {
+        person: signed_in(app, person)
+        for person in ("data_steward", "executive", "administrator", "physicist", "finance")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +118,31 @@ def test_a_physicist_decides_about_dose_and_nothing_else(people: dict[str, Flask
     assert kept.standing() == []
 
 
+def test_finance_imports_the_plan_and_decides_nothing_else(people: dict[str, FlaskClient], kept: Decisions) -> None:
+    finance = people["finance"]
+    assert finance.post("/decide/calendar", data=CALENDAR).status_code == 403
+    rows = [f"NORTH,CT,2026-{month:02},{month}" for month in range(1, 13)]
+    content = "\n".join(["site,modality,month,exams", *rows])
+    assert finance.post("/decide/volume_plan", data={"content": content}).json["errors"]["reason"]
+    wrong = finance.post("/decide/volume_plan", data={"content": content.replace("-02,2", "-02,x"), "reason": "x"})
+    assert wrong.status_code == 422
+    assert wrong.json["errors"]["content"].startswith("Line 3, column exams")
+    assert finance.post("/decide/volume_plan", data={"content": content, "reason": "agreed"}).status_code == 200
+    [one] = kept.standing(DecisionKind.VOLUME_PLAN)
+    assert (one.subject, one.decided_by, len(one.value["rows"])) == ("2026", "demo:finance", 12)
+    assert people["data_steward"].post("/revoke", data={"number": one.id, "reason": "x"}).status_code == 403
+    assert finance.post("/revoke", data={"number": one.id, "reason": "withdrawn"}).status_code == 200
+    assert kept.standing() == []
+
+
+def test_a_plan_is_of_the_whole_network(app: Dash, reading: Reading) -> None:
+    rows = [f"NORTH,CT,2026-{month:02},{month}" for month in range(1, 13)]
+    content = "\n".join(["site,modality,month,exams", *rows])
+    limited = replace(reading, scope=Scope(sites=frozenset({"NORTH"})))
+    assert errors_of(DecisionKind.VOLUME_PLAN, {"content": content}, reading) == {}
+    assert "whole network" in errors_of(DecisionKind.VOLUME_PLAN, {"content": content}, limited)[""]
+
+
 def test_another_site_decides_nothing(steward: FlaskClient, kept: Decisions) -> None:
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
         assert steward.post("/decide/calendar", data=CALENDAR, headers=headers).status_code == 403
@@ -125,6 +153,7 @@ def test_who_may_see_the_data_sees_whether_decisions_are_in_the_star(
     people: dict[str, FlaskClient], publishing: NeverPublishing
 ) -> None:
     assert people["administrator"].get("/publish/effect").json["state"] == "settled"
+    assert people["finance"].get("/publish/effect").json["state"] == "settled"
     assert people["executive"].get("/publish/effect").status_code == 403
 
 

@@ -50,3 +50,17 @@ def test_ages(minutes: float, said: str) -> None:
 )
 def test_differences(now: float, before: float, unit: str, said: str) -> None:
     assert numbers.difference(now, before, unit) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "decimals", "words"),
+    [
+        (4.4, "%", 0, "+4 %"),
+        (-0.4, "%", 0, "0 %"),
+        (-0.44, "%", 1, "−0.4 %"),
+        (-1113.0, "", 0, "−1,113"),
+        (0.0, "", 0, "0"),
+    ],
+)
+def test_differences_have_their_sign(value: float, unit: str, decimals: int, words: str) -> None:
+    assert numbers.signed(value, unit, decimals) == words

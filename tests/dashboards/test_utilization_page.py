@@ -25,6 +25,7 @@ NAMES = (
     "utilization.booked", "utilization.access", "utilization.missed", "utilization.hours", "utilization.slots",
     "utilization.first", "utilization.causes", "utilization.worst", "utilization.turnover", "utilization.starts", "utilization.idle", "utilization.overlaps",
     "utilization.counts", "utilization.volume", "utilization.mix", "utilization.minutes", "utilization.day", "utilization.daily",
+    "utilization.planned", "utilization.plan", "utilization.off_plan", "utilization.planning",
     "utilization.waiting", "utilization.ages", "utilization.work", "utilization.breaching",
 )  # fmt: skip
 SCANNER_TIME = (
@@ -61,8 +62,9 @@ def test_these_are_the_sections(app: Dash) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_section_draws(app: Dash, reading: Reading, name: str, scope: Scope) -> None:
     seen = replace(reading, scope=scope, look=DARK)
-    found = SECTIONS[name].draw(seen)
-    assert rendered(found, name, seen) is not None
+    with app.server.test_request_context():  # what people decided is asked of the server
+        found = SECTIONS[name].draw(seen)
+        assert rendered(found, name, seen) is not None
     if isinstance(found, Card):
         assert found.table.frame.height > 0
         assert {column.name for column in found.table.columns} <= set(found.table.frame.columns)
@@ -77,8 +79,9 @@ def test_each_section_says_why_it_is_empty(app: Dash, reading: Reading, name: st
         filters=Filters.from_query({"from": "1999-01-01", "to": "1999-02-01"}, reading.as_of),
         scope=Scope(sites=frozenset()),
     )
-    found = SECTIONS[name].draw(nothing)
-    assert rendered(found, name, nothing) is not None
+    with app.server.test_request_context():
+        found = SECTIONS[name].draw(nothing)
+        assert rendered(found, name, nothing) is not None
     assert not isinstance(found, Empty) or len(found.reason) > 10
 
 

@@ -145,6 +145,28 @@ def test_a_closure_entered_by_a_person_takes_the_day_out(
     assert_same(before, facts(star_of(home)))
 
 
+def test_a_volume_plan_stands_in_the_star_until_it_is_taken_back(home: DataHome, decide: Callable[..., int]) -> None:
+    def planned() -> list[tuple[str, float]]:
+        query = "SELECT month, sum(planned_exams) FROM fact_planned_volume GROUP BY month ORDER BY month"
+        return [(month, round(exams, 6)) for month, exams in star_of(home).text(query).iter_rows()]
+
+    def rows(exams: int) -> list[dict[str, str]]:
+        return [
+            {"site": "NORTH", "modality": "CT", "month": f"2027-{month:02}", "exams": str(exams + month)}
+            for month in range(1, 13)
+        ]
+
+    assert planned() == []
+    decide(DecisionKind.VOLUME_PLAN, "2027", {"rows": rows(0)})
+    assert planned() == [(f"2027-{month:02}", month) for month in range(1, 13)]
+    days = star_of(home).text("SELECT count(*) FROM fact_planned_volume JOIN dim_date USING (date_key)")
+    assert days.item() == 365
+    number = decide(DecisionKind.VOLUME_PLAN, "2027", {"rows": rows(500)})
+    assert planned() == [(f"2027-{month:02}", 500 + month) for month in range(1, 13)]
+    decide(number)
+    assert planned() == [(f"2027-{month:02}", month) for month in range(1, 13)]
+
+
 def _with_dose(home: DataHome, folder: Path) -> str:
     """Loads a mammogram with dose under a protocol that sounds like a test; its exam's key."""
     from tests.etl.test_star_images import image

@@ -149,6 +149,6 @@ def served(
         (tmp_path / "orthanc.json").write_text(json.dumps(configuration))
         serve(["Orthanc", str(tmp_path / "orthanc.json")], port)
     source = WorklistSource(
-        kind="worklist", name="ris", host="127.0.0.1", port=port, called_ae="RIS", days_ahead=1, timeout_seconds=10
-    )
+        kind="worklist", name="ris", host="127.0.0.1", port=port, called_ae="RIS", days_ahead=1, timeout_seconds=60
+    )  # long: a busy machine may stop a server for seconds
     return Served(source, folder, Settings(data_directory=tmp_path / "data"))

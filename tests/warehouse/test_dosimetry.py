@@ -20,6 +20,7 @@ from warehouse.dosimetry.ssde import (
     ssde_mgy,
     water_equivalent_diameter_cm,
 )
+from warehouse.typed_csv import TableError
 
 ROOM = [212, 225, 231, 240, 248, 251, 259, 263, 270, 274, 281, 288, 292, 301, 309, 318, 326, 340, 355, 392]
 
@@ -141,7 +142,7 @@ def test_a_table_with_semicolons_decimal_commas_and_a_mark_is_read() -> None:
     ],
 )
 def test_a_wrong_table_names_line_and_column(content: str, message: str) -> None:
-    with pytest.raises(tables.TableError, match=message.replace("(", r"\(")):
+    with pytest.raises(TableError, match=message.replace("(", r"\(")):
         tables.read_table(tables.REFERENCE_LEVELS, content)
 
 
@@ -150,7 +151,7 @@ def test_any_text_is_a_table_or_refused(content: str) -> None:
     for kind in (tables.REFERENCE_LEVELS, tables.COEFFICIENTS):
         try:
             rows = tables.read_table(kind, content)
-        except tables.TableError:
+        except TableError:
             continue
         assert rows
 
@@ -158,7 +159,7 @@ def test_any_text_is_a_table_or_refused(content: str) -> None:
 def test_a_factor_that_stands_twice_is_refused() -> None:
     head = "quantity,region,phantom,age_band,factor,source"
     row = "dlp_mgycm,chest,body32,adult,0.014,a table"
-    with pytest.raises(tables.TableError, match="Line 3"):
+    with pytest.raises(TableError, match="Line 3"):
         tables.read_table(tables.COEFFICIENTS, f"{head}\n{row}\n{row}")
     (one,) = tables.coefficients(tables.read_table(tables.COEFFICIENTS, f"{head}\n{row}")).to_dicts()
     assert (one["factor"], one["agent"]) == (0.014, "")

@@ -12,6 +12,7 @@ from sqlalchemy.sql import FromClause
 from warehouse.filters import OWN_FACTS, Filters
 from warehouse.schema import (
     dim_date,
+    dim_department,
     dim_device,
     dim_procedure,
     dim_protocol,
@@ -51,6 +52,7 @@ BREAKDOWNS: dict[str, Breakdown] = {
     "patient_class": Breakdown(fact_exam.c.patient_class),
     "priority": Breakdown(fact_exam.c.priority),
     "section": Breakdown(fact_exam.c.section),
+    "department": Breakdown(dim_department.c.department_name, dim_department, "department_key"),
     "state": Breakdown(fact_exam.c.state),
     "procedure": Breakdown(dim_procedure.c.procedure_key, dim_procedure, "procedure_key"),
     "protocol": Breakdown(dim_protocol.c.protocol_key, dim_protocol, "protocol_key"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import func
 
-from warehouse.measures.measure import Measure, over_exams, share
-from warehouse.schema import fact_exam
+from warehouse.measures.measure import Measure, over, over_exams, share
+from warehouse.schema import fact_exam, fact_planned_volume
 
 _exam = fact_exam.c
 
@@ -21,6 +21,19 @@ MEASURES = (
         over_exams(func.count(), _exam.is_performed),
         additive=True,
         permission="view_executive",
+    ),
+    Measure(
+        "planned_exams",
+        "Planned exams",
+        "",
+        "neither",
+        "Sum of the imported volume plan over the days; a month's exams are spread evenly over its days.",
+        "Volume plan imported on the page Plan, by site, modality and month.",
+        "Sites and modalities without a plan; the plan knows no class, priority, procedure or scanner.",
+        over(fact_planned_volume, func.sum(fact_planned_volume.c.planned_exams)),
+        additive=True,
+        permission="view_executive",
+        counts_patients=False,
     ),
     Measure(
         "orderless_share",
