@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     false,
     text,
 )
@@ -179,4 +180,18 @@ deliveries = Table(
     Column("at", UtcTime, nullable=False),
     Column("error", Text, comment="Why it was not delivered; null where it was."),
     Index("ix_deliveries_alert_id", "alert_id"),
+)
+
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", String(64), nullable=False, comment="User name."),
+    Column("page", String(64), nullable=False, comment="Path of the page."),
+    Column("name", String(64), nullable=False),
+    Column("query", Text, nullable=False, comment="What stands in the address behind its `?`: choices, never data."),
+    Column("is_shared", Boolean, nullable=False, comment="Whether all who may open the page see it."),
+    Column("kept_at", UtcTime, nullable=False),
+    UniqueConstraint("owner", "page", "name"),
+    Index("ix_saved_views_page", "page"),
 )

@@ -170,6 +170,13 @@ def first_page(person: Person) -> str | None:
     return None
 
 
+def may_open(path: str, person: Person) -> bool:
+    """Whether there is a page at exactly this address, and the person may open it."""
+    page = next((one for one in dash.page_registry.values() if one["path"] == path), None)
+    permission = None if page is None else page.get("permission")
+    return permission is not None and person.may(permission)
+
+
 def _signed_in_person() -> Person | None:
     token = session.get("token")
     if not isinstance(token, str):

@@ -11,7 +11,7 @@ from dash import Dash, set_props
 from flask_compress import Compress
 
 from dashboards import _access as access
-from dashboards._shell import callbacks, decisions, export, layout, routes
+from dashboards._shell import callbacks, decisions, export, layout, routes, views
 from dashboards._shell.ids import Shell
 from dashboards._shell.reading import EXTENSION, Served
 from settings import Settings
@@ -79,6 +79,7 @@ def create_app(settings: Settings, home: DataHome, reader: StarReader | None = N
     export.register(server)
     decisions.register(server)
     routes.register(server)
+    views.register(server)
     app.layout = layout.shell
     # Dash builds its callback table and the hashes of its inline scripts at the first request; two early ones at the
     # same time would race. After this no extension or before_request may be added.

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dash
 from dash import html
 from dash.development.base_component import Component
 from flask import Flask, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from dashboards._access.guard import for_everybody, refused
+from dashboards._access.guard import may_open as may_open_page
 from dashboards._access.people import Person, current_person
 from dashboards._access.services import Services
 from dashboards._shell import numbers, urls
@@ -184,7 +184,9 @@ def effect_of(reading: Reading) -> Effect:
 
 def parts_of_data(reading: Reading, here: str) -> list[Component]:
     """Links between the pages about the data, and whether what people decided is in the star."""
-    pages = [(path, name) for path, name in STEWARD_PAGES if _may_open_page(path, reading)]
+    pages = [
+        (path, name) for path, name in STEWARD_PAGES if reading.person is None or may_open_page(path, reading.person)
+    ]
     return [subpages(pages, here, reading), effect_words(reading)]
 
 
@@ -240,11 +242,6 @@ def _entry(one: Decision, reading: Reading, *, may_end: bool) -> Component:
     if may_end:
         parts.append(undo_form(one))
     return html.Li(parts)
-
-
-def _may_open_page(path: str, reading: Reading) -> bool:
-    page = next((one for one in dash.page_registry.values() if one["path"] == path), None)
-    return page is not None and reading.may(page.get("permission") or "")
 
 
 def _fields() -> dict[str, str]:

@@ -20,6 +20,7 @@ from dashboards._shell.layout import page
 from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
+from dashboards._shell.views import saved_views
 from dashboards.dose.parts import dose_pages
 from dashboards.review import words
 from dashboards.review.cases import READERS, SEVERITIES, Case, cases
@@ -32,6 +33,7 @@ MOST_ROWS = 40
 SHOWN = {
     "open": "Open",
     "today": "To act on today",
+    "mine": "Handed to me",
     "awaiting_signature": "Awaiting a second signature",
     "resting": "Resting",
     "closed": "Closed",
@@ -51,7 +53,7 @@ dash.register_page(
 def layout(**query: str) -> Component:
     """The page with the choices of the address."""
     content = [
-        slot("review.parts", height=180, is_wide=True),
+        slot("review.parts", height=220, is_wide=True),
         slot("review.list", height=640, is_wide=True),
         slot("review.closed", height=120, is_wide=True),
     ]
@@ -79,7 +81,13 @@ def parts(reading: Reading) -> Drawn:
         fact_card("Raised", numbers.count(len(found)), f"{rate} in a thousand exams with dose"),
         fact_card("Time to close", _days_to_close(found), f"median of {_n(sum(not one.status.is_open for one in found), 'closed case')}"),
     ]  # fmt: skip
-    return html.Div([dose_pages(urls.DOSE_INBOX, reading), html.Div(cards, className="kpis five")])
+    return html.Div(
+        [
+            dose_pages(urls.DOSE_INBOX, reading),
+            html.Div(cards, className="kpis five"),
+            saved_views(reading, urls.DOSE_INBOX),
+        ]
+    )
 
 
 @section("review.list")
@@ -222,7 +230,15 @@ def _chosen(reading: Reading) -> list[Case]:
     found = _all(reading)
     if reader != EVERY_READER:
         found = [one for one in found if any(alert.reader == reader for alert in one.alerts)]
+    if show == "mine":
+        return [one for one in found if one.status.is_open and _is_with(one, reading)]
     return [one for one in found if _is_shown(one, show, today)]
+
+
+def _is_with(one: Case, reading: Reading) -> bool:
+    """Whether a case was handed to the reader, by user name or name."""
+    person, assignee = reading.person, (one.status.assignee or "").casefold()
+    return person is not None and assignee in {person.username.casefold(), person.display_name.casefold()}
 
 
 def _is_shown(one: Case, show: str, today: date) -> bool:

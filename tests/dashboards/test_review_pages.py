@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import openpyxl
@@ -13,11 +15,18 @@ from dash import Dash
 from flask.testing import FlaskClient
 from test_decisions import NeverPublishing, signed_in
 
+from dashboards._access.people import Person
 from dashboards._access.services import Services
+from dashboards._shell.cards import Empty
 from dashboards._shell.decisions import EXTENSION, decisions_of
+from dashboards._shell.reading import Reading
+from dashboards._shell.sections import SECTIONS
 from settings import Settings
 from state.alerts import Alert, Alerts
 from state.reviews import Reviews
+from state.roles import Role
+from state.views import SavedViews
+from warehouse.filters import Filters
 
 
 @pytest.fixture
@@ -155,3 +164,40 @@ def test_the_inbox_shows_the_row_as_a_link_with_its_reason(rso: FlaskClient) -> 
     page = rso.get("/dose/inbox")
     assert page.status_code == 200
     assert re.search("Dose review", page.text)
+
+
+def test_choices_are_kept_under_a_name_and_forgotten(app: Dash, rso: FlaskClient) -> None:
+    form = {"page": "/dose/inbox", "query": "show=closed&modality=CT", "name": "Closed CT", "for": "shared"}
+    assert rso.post("/views/keep", data=form).json == {"message": "Kept."}
+    assert rso.post("/views/keep", data=form | {"name": ""}).json["errors"]["name"].startswith("Give it a name")
+    assert "Nothing is chosen" in rso.post("/views/keep", data=form | {"query": ""}).json["errors"][""]
+    for page in ("/", "/nowhere", "https://evil.example/", "//evil.example"):
+        assert rso.post("/views/keep", data=form | {"page": page}).status_code == 403
+    operations = signed_in(app, "operations")
+    assert operations.post("/views/keep", data=form).status_code == 403
+    views = SavedViews(Services.of(app.server).engine)
+    [one] = views.of("another", "/dose/inbox")
+    assert (one.owner, one.name, one.query) == ("demo:radiation_safety", "Closed CT", "show=closed&modality=CT")
+    assert operations.post("/views/forget", data={"number": str(one.id)}).status_code == 422
+    assert rso.post("/views/forget", data={"number": str(one.id)}).json == {"message": "Forgotten."}
+    assert rso.post("/views/forget", data={"number": "x"}).status_code == 422
+    assert views.of("demo:radiation_safety", "/dose/inbox") == []
+
+
+def test_the_inbox_shows_what_was_handed_over(
+    app: Dash, rso: FlaskClient, office: tuple[Alerts, Reviews], reading: Reading
+) -> None:
+    alerts, reviews = office
+    every = alerts.between(date(2026, 1, 1), date(2026, 12, 31))
+    standing = reviews.statuses([one.id for one in every])
+    one = next(one for one in every if standing[one.id].is_open and one.exam_key is None)
+    step = {"alert": str(one.id), "step": "assign", "to": "demo:radiation_safety", "text": ""}
+    assert rso.post("/dose/review", data=step).status_code == 200
+    person = Person("demo:radiation_safety", "Radiation safety", (Role.RADIATION_SAFETY,))
+    other = Person("demo:physicist", "Physicist", (Role.PHYSICIST,))
+    with app.server.test_request_context():
+        year = Filters.from_query({"period": "365d"}, reading.as_of)
+        mine = replace(reading, filters=year, extra={"show": "mine"}, person=person)
+        shown = str(SECTIONS["review.list"].draw(mine))
+        assert f"{one.id} · " in shown
+        assert isinstance(SECTIONS["review.list"].draw(replace(mine, person=other)), Empty)
