@@ -14,6 +14,9 @@ WINSORED = 0.1
 """Share of the units at either end that do not stretch the estimate of over-dispersion."""
 LIMIT = 3.09
 """Standard errors of 99.8 % limits."""
+FEWEST_DAYS = 20
+RATE_LIMIT = 2.58
+"""Standard errors of 99 % limits."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,38 @@ def funnel(values: Sequence[float], n: Sequence[float]) -> Funnel:
     cut = floor(WINSORED * len(z))
     held = [min(max(each, z[cut]), z[-1 - cut]) for each in z]
     return Funnel(centre, max(1.0, sum(each * each for each in held) / len(held)))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Work done in an hour, and between what it lies (99 %)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def rate_of_days(done: Sequence[float], hours: Sequence[float]) -> Rate | None:
+    """Work an hour over days that are alike, with the interval of a ratio of two sums.
+
+    A busy day is not two independent halves, so days are the units and not exams: the variance of the ratio is that of the
+    days' residuals (Cochran, Sampling Techniques, 3rd ed. 1977, section 6.4), and the limits are 2.58 standard errors.
+
+    Args:
+        done: of each day.
+        hours: of each day in which it could be done.
+
+    Returns:
+        None for fewer than `FEWEST_DAYS` days with hours, or where no hour was there.
+    """
+    days = [(work, hour) for work, hour in zip(done, hours, strict=True) if hour > 0]
+    if len(days) < FEWEST_DAYS:
+        return None
+    whole = sum(hour for _, hour in days)
+    value = sum(work for work, _ in days) / whole
+    residuals = sum((work - value * hour) ** 2 for work, hour in days)
+    half = RATE_LIMIT * sqrt(residuals * len(days) / (len(days) - 1)) / whole
+    return Rate(value, max(value - half, 0.0), value + half)
 
 
 def proposed_slot(p90_minutes: float) -> float:

@@ -281,3 +281,32 @@ def against_plan(rows: Sequence[dict[str, Any]], chance: float, look: Look) -> F
         xaxis=charts.value_axis(0, high * 1.14, "", look, ticks=4),
         yaxis=charts.axis(look, tickvals=at, ticktext=[charts.shortened(row["name"]) for row in rows], range=[len(rows) - 0.4, -0.6], showgrid=False),
     )  # fmt: skip
+
+
+def paces(rows: Sequence[dict[str, Any]], centre: float, look: Look) -> Figure:
+    """Throughput of each scanner: its interval, the mix-adjusted value as a dot and the plain one as a ring."""
+    at = list(range(len(rows)))
+    colours = [look.series[0] if row["says"] == "within chance" else look.variation["neutral"] for row in rows]
+    hover = [
+        f"<b>{row['value']:.2f}/h</b> {row['name']}, same mix<br>{row['low']:.2f} to {row['high']:.2f}/h: {row['says']}<br>as counted {row['plain']:.2f}/h"
+        for row in rows
+    ]
+    shared = {"y": at, "mode": "markers", "hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>"}
+    data: list[dict[str, Any]] = [
+        {"type": "scatter", "mode": "lines", "x": [row["low"], row["high"]], "y": [place, place], "line": {"color": colour, "width": 2}, "hoverinfo": "skip"}
+        for place, (row, colour) in enumerate(zip(rows, colours, strict=True))
+    ]  # fmt: skip
+    data += [
+        {"type": "scatter", "x": [row["plain"] for row in rows], "marker": {"size": 9, "symbol": "circle-open", "color": look.muted, "line": {"width": 1.5}}, **shared},
+        {"type": "scatter", "x": [row["value"] for row in rows], "marker": {"size": 10, "color": colours}, **shared},
+    ]  # fmt: skip
+    low, high = charts.padded([*(row[name] for row in rows for name in ("low", "high", "plain")), centre])
+    level = {
+        "type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": centre, "x1": centre, "layer": "below",
+        "line": {"color": look.variation["common"], "width": 1},
+    }  # fmt: skip
+    return charts.figure(
+        data, look, height=max(32 * len(rows) + 44, 140), shapes=[level],
+        xaxis=charts.value_axis(low, high, "", look, ticks=5, showgrid=True),
+        yaxis=charts.axis(look, tickvals=at, ticktext=[charts.shortened(row["name"]) for row in rows], range=[len(rows) - 0.4, -0.6], showgrid=False),
+    )  # fmt: skip

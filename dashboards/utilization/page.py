@@ -21,7 +21,7 @@ from dashboards._shell.tables import Column
 from dashboards._shell.weekly import statement, weekly
 from dashboards.utilization import figures, queries
 from dashboards.utilization.appointments import soonest
-from dashboards.utilization.compute import funnel
+from dashboards.utilization.compute import FEWEST_DAYS, funnel, rate_of_days
 from dashboards.utilization.parts import (
     BASES,
     CAUSES,
@@ -75,7 +75,7 @@ def layout(**query: str) -> Component:
     """The page with the choices of the address."""
     content = [
         slot("utilization.headlines", height=190, is_wide=True), slot("utilization.devices", height=480), slot("utilization.gap", height=480),
-        slot("utilization.trend"), slot("utilization.funnel"), slot("utilization.evenings", height=420, is_wide=True),
+        slot("utilization.trend"), slot("utilization.funnel"), slot("utilization.pace", height=380, is_wide=True), slot("utilization.evenings", height=420, is_wide=True),
     ]  # fmt: skip
     return page(
         "Utilization",
@@ -276,6 +276,57 @@ def _units(reading: Reading, name: str, like: str) -> pl.DataFrame:
         return frame.with_columns(name=pl.col("site").replace_strict(dict(reading.names.sites), default=pl.col("site"), return_dtype=pl.Utf8))  # fmt: skip
     found = with_devices(reading.frame(name, "device").filter(enough), reading)
     return found if like == "device" else found.filter(pl.col("modality") == like)
+
+
+@section("utilization.pace")
+def pace(reading: Reading) -> Drawn:
+    """What scanners of one modality do in an hour, each exam weighed by how long its procedure takes."""
+    groups = list(reading.names.device_modalities.values())
+    likes = {code: f"{code} scanners" for code in sorted(set(groups)) if groups.count(code) > 1}
+    title = "Throughput of like scanners"
+    if not likes:
+        return html.Div()
+    usual = max(likes, key=groups.count)
+    like = chosen(reading, "pace", likes, usual)
+    controls = (choice("pace", "Among", list(likes.items()), like, usual),)
+    rows = _paces(reading.over(reading.filters.narrowed(modality=(like,))))
+    if len(rows) < 2:
+        return no_scanner_time(title, reading, f"Fewer than two {like} scanners have {FEWEST_DAYS} staffed days", is_wide=True, controls=controls)  # fmt: skip
+    centre = sum(row["value"] * row["hours"] for row in rows) / sum(row["hours"] for row in rows)
+    for row in rows:
+        row["says"] = "slower" if row["high"] < centre else "faster" if row["low"] > centre else "within chance"
+    apart = [f"{row['name']} is {row['says']}" for row in rows if row["says"] != "within chance"]
+    if apart:
+        title = f"{', '.join(apart[:3])}{f' and {len(apart) - 3} more differ' if len(apart) > 3 else ''}: {like}, same mix, beyond chance"
+    else:
+        title = f"No {like} scanner works faster or slower than the others beyond chance"
+    columns = (
+        device_column(reading), Column("site_name", "Site"), Column("value", "Same mix", "number", "/h", 2), Column("low", "Lower limit", "number", "/h", 2), Column("high", "Upper limit", "number", "/h", 2),
+        Column("plain", "As counted", "number", "/h", 2), Column("hours", "Available", "number", "h"), Column("n", "Exams", "number"), Column("says", "Says"),
+    )  # fmt: skip
+    return Card(
+        title, f"Exams per staffed, available hour as if all made the same mix of procedures (dot, 99 % interval), and as counted (ring); line: all {like} scanners, {centre:.2f}/h", table(columns, rows_frame(rows), reading),
+        figures.paces(rows, centre, reading.look), (measure("throughput_mix_adjusted"), measure("throughput")),
+        note="Patients who take longer, and urgent ones, are no part of the mix: a slower scanner may have good reason." + (f" {reading.filters.scanner_time_note}" if reading.filters.scanner_time_note else ""),
+        formula="Interval: days are the units; ratio of sums over days (Cochran 1977, 6.4), 2.58 standard errors.", is_wide=True, controls=controls, exams=urls.exams(reading.filters.narrowed(modality=(like,))),
+    )  # fmt: skip
+
+
+def _paces(reading: Reading) -> list[dict[str, Any]]:
+    """Scanners with enough staffed days, the fastest first: mix-adjusted and plain throughput with limits, hours and exams."""
+    hours = reading.frame("available_hours", "device", "day").select("device", "day", hours="value")
+    adjusted = reading.frame("throughput_mix_adjusted", "device", "day").select("device", "day", rate="value")
+    days = hours.join(adjusted, on=["device", "day"], how="left").with_columns(pl.col("rate").fill_null(0.0))
+    rows = []
+    for (device,), part in days.partition_by("device", as_dict=True, maintain_order=True).items():
+        found = rate_of_days((part["rate"] * part["hours"]).to_list(), part["hours"].to_list())
+        if found is not None:
+            rows.append({"device": device, **vars(found), "hours": float(part["hours"].sum())})
+    if not rows:
+        return []
+    plain = reading.frame("throughput", "device").drop_nulls("value").select("device", "n", plain="value")
+    shown = with_devices(rows_frame(rows).join(plain, on="device"), reading)
+    return shown.sort("value", "name", descending=[True, False]).to_dicts()
 
 
 @section("utilization.evenings")

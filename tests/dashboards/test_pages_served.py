@@ -18,7 +18,7 @@ from warehouse.scope import Scope
 
 SECTIONS_OF = {
     "executive": "headlines changes trend",
-    "utilization": "headlines devices gap trend funnel evenings booked access missed hours slots first causes worst turnover starts idle overlaps counts volume mix minutes planned plan off_plan planning day daily waiting ages work breaching",
+    "utilization": "headlines devices gap trend funnel pace evenings booked access missed hours slots first causes worst turnover starts idle overlaps counts volume mix minutes planned plan off_plan planning day daily waiting ages work breaching",
     "turnaround": "headlines curves targets median tail parts week procedures now unread waiting next flow tabs-why stages change distribution clock intervals counted tabs-paths paths nights corrections readers",
     "dose": "parts headlines spread trend moved highest event event-peers event-totals event-figures",
     "review": "parts list closed case case-verdict case-picture case-exam case-steps case-events case-sources case-patient case-earlier sign-parts sign pack suspected signed",

@@ -7,21 +7,23 @@ from datetime import UTC, datetime
 from math import sqrt
 from typing import Any
 
+import numpy as np
 import pytest
 from dash import Dash
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from dashboards._shell.cards import Card, Empty
 from dashboards._shell.look import DARK
 from dashboards._shell.reading import Reading
 from dashboards._shell.sections import SECTIONS, rendered
-from dashboards.utilization.compute import freed_share, funnel, proposed_slot
+from dashboards.utilization.compute import freed_share, funnel, proposed_slot, rate_of_days
 from warehouse.filters import Filters
 from warehouse.scope import Scope
 
 NAMES = (
-    "utilization.headlines", "utilization.devices", "utilization.gap", "utilization.trend", "utilization.funnel", "utilization.evenings",
+    "utilization.headlines", "utilization.devices", "utilization.gap", "utilization.trend", "utilization.funnel", "utilization.pace", "utilization.evenings",
     "utilization.booked", "utilization.access", "utilization.missed", "utilization.hours", "utilization.slots",
     "utilization.first", "utilization.causes", "utilization.worst", "utilization.turnover", "utilization.starts", "utilization.idle", "utilization.overlaps",
     "utilization.counts", "utilization.volume", "utilization.mix", "utilization.minutes", "utilization.day", "utilization.daily",
@@ -40,6 +42,7 @@ SCANNER_TIME = (
     "starts",
     "idle",
     "overlaps",
+    "pace",
 )
 NOW = datetime(2026, 11, 16, 8, tzinfo=UTC)
 
@@ -124,6 +127,34 @@ def test_causes_come_with_their_days(app: Dash, reading: Reading) -> None:
 
 def test_an_unknown_choice_is_the_default(app: Dash, reading: Reading) -> None:
     assert card("worst", reading, lost="'; drop table").title == card("worst", reading).title
+
+
+def test_an_interval_over_days_is_that_of_a_bootstrap() -> None:
+    """Days of unequal length whose work varies: the limits are held against SciPy's bootstrap of the same ratio."""
+    draw = np.random.default_rng(5)
+    hours = draw.uniform(6, 12, 80)
+    done = hours * draw.gamma(9, 1 / 4, 80)
+    found = rate_of_days(done.tolist(), hours.tolist())
+    assert found is not None
+    assert found.value == pytest.approx(done.sum() / hours.sum())
+    other = stats.bootstrap(
+        (done, hours), lambda a, b, axis: a.sum(axis) / b.sum(axis), paired=True, confidence_level=0.99, method="percentile", random_state=5
+    ).confidence_interval  # fmt: skip
+    assert (found.low, found.high) == pytest.approx((other.low, other.high), abs=0.15 * (other.high - other.low))
+    assert rate_of_days([1.0] * 19, [8.0] * 19) is None
+    assert rate_of_days([1.0] * 30, [0.0] * 30) is None
+
+
+def test_paces_are_those_of_the_measure(app: Dash, reading: Reading) -> None:
+    rows = card("pace", reading, pace="CT").table.rows()
+    assert {row["device"] for row in rows} == {"dev-ct1", "dev-ct2"}
+    ct = reading.over(reading.filters.narrowed(modality=("CT",)))
+    plain = {row["device"]: row["value"] for row in ct.frame("throughput", "device").to_dicts()}
+    adjusted = {row["device"]: row["value"] for row in ct.frame("throughput_mix_adjusted", "device").to_dicts()}
+    for row in rows:
+        assert row["plain"] == pytest.approx(plain[row["device"]])
+        assert row["value"] == pytest.approx(adjusted[row["device"]], rel=0.02)
+        assert row["low"] < row["value"] < row["high"]
 
 
 @pytest.mark.parametrize("like", ["device", "site", "CT"])
