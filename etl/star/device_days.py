@@ -9,6 +9,9 @@ and is no longer than 24 hours. Exams of one `acquisition_key` take it together,
 overlap are one stretch of use; those that only touch are two. Acquisition time is the union of `machine_started_at` to
 `machine_ended_at`, moved by `clock_offset_s`.
 
+**Place.** A device's day is spent where most of its exams of that day took place (a van, a C-arm that is lent out), else where the
+device belongs. Places whose clocks differ from those of the device's own site do not count: their days begin at other times.
+
 **Kind** of each moment, the first that fits:
 
 1. *in_use*: the room is taken, whatever calendars say;
@@ -46,6 +49,7 @@ from datetime import date, datetime
 import polars as pl
 
 from etl.star.intervals import covered, disjoint, sweep, union
+from etl.star.keys import key64
 from etl.star.site_time import date_key
 from etl.star.staffing import device_days, epoch, stretches
 from settings import Settings, Utilization
@@ -84,7 +88,7 @@ def device_spans(
         settings: sites with their zones and hours, and `utilization`.
         data_to: newest time of the data; what lies behind it is still to come.
     """
-    local = device_days(devices, days, settings, data_to)
+    local = device_days(devices, _places(exams, devices, settings), days, settings, data_to)
     if local.is_empty():
         return pl.DataFrame(schema=frame_schema("fact_device_span"))
     numbers = local.select("device_id").unique().sort("device_id").with_row_index("device")
@@ -100,6 +104,22 @@ def device_spans(
     pieces = _pieces(local, uses, acquisitions, scans, staffing, booked, epoch(data_to))
     spans = _spans(_judged(pieces, booked, settings.utilization), settings.utilization)
     return _shaped(spans, local, begun)
+
+
+def _places(exams: pl.DataFrame, devices: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Where most exams of each device's day took place: `device_id, local_day, place_key, place`; the earlier place of two alike."""
+    known = [(key64("site", site.code), site.code) for site in settings.sites]
+    sites = pl.DataFrame(known, schema={"place_key": pl.Int64, "place": pl.Utf8}, orient="row")
+    return (
+        exams.filter(pl.col("is_performed") & pl.col("not_patient").is_null() & (pl.col("device_key") != UNKNOWN))
+        .join(devices.select("device_key", "device_id"), on="device_key")
+        .group_by("device_id", "local_day", place_key=pl.col("site_key"))
+        .agg(exams=pl.len(), first=pl.col("room_started_at").min())
+        .join(sites, on="place_key")
+        .sort("exams", "first", "place", descending=[True, False, False], nulls_last=True)
+        .unique(["device_id", "local_day"], keep="first", maintain_order=True)
+        .select("device_id", "local_day", "place_key", "place")
+    )
 
 
 def _use(exams: pl.DataFrame, by_key: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:

@@ -51,13 +51,16 @@ def micros(column: str) -> pl.Expr:
     return pl.col(column).dt.epoch("us").alias(column)
 
 
-def device_days(devices: pl.DataFrame, days: tuple[date, date], settings: Settings, data_to: datetime) -> pl.DataFrame:
+def device_days(
+    devices: pl.DataFrame, places: pl.DataFrame, days: tuple[date, date], settings: Settings, data_to: datetime
+) -> pl.DataFrame:
     """The local days of each device, and one on either side of those asked for, in parts of one offset from UTC.
 
     A device has days from when it was first seen; and, where it is out of use, up to `UNSEEN_DAYS` after it was last seen.
 
     Args:
         devices: versions in the columns of `dim_device`, and `site` with the site's code.
+        places: where a device was on a day: `device_id, local_day, place_key, place`; elsewhere it is at its own site.
         days: first and last day, included.
         settings: the sites.
         data_to: newest time of the data.
@@ -97,7 +100,8 @@ def device_days(devices: pl.DataFrame, days: tuple[date, date], settings: Settin
         .select("device_id", pl.col("from_day").alias("local_day"), "device_key", "site_key", "site", "modality")
         .unique(["device_id", "local_day"], keep="last", maintain_order=True)
     )
-    placed = wanted.join_asof(current, on="local_day", by="device_id", strategy="backward", check_sortedness=False)
+    owned = wanted.join_asof(current, on="local_day", by="device_id", strategy="backward", check_sortedness=False)
+    placed = _where_used(owned, places, {code: str(zone) for code, zone in zones.items()})
     parts = [
         (code, day, *part)
         for code, zone in zones.items()
@@ -107,6 +111,20 @@ def device_days(devices: pl.DataFrame, days: tuple[date, date], settings: Settin
     schema = {"site": pl.Utf8, "local_day": pl.Date, "starts": pl.Int64, "ends": pl.Int64, "wall_minute": pl.Float64}
     return placed.join(pl.DataFrame(parts, schema=schema, orient="row"), on=["site", "local_day"]).sort(
         "device_id", "starts"
+    )
+
+
+def _where_used(owned: pl.DataFrame, places: pl.DataFrame, zones: dict[str, str]) -> pl.DataFrame:
+    """The devices' days at the place where they were used, where that keeps the same clock as their own site."""
+    zone = {name: pl.col(name).replace_strict(zones, default=None, return_dtype=pl.Utf8) for name in ("site", "place")}
+    moved = zone["place"].eq_missing(zone["site"]) & pl.col("place").is_not_null()
+    return (
+        owned.join(places, on=["device_id", "local_day"], how="left")
+        .with_columns(
+            site_key=pl.when(moved).then("place_key").otherwise("site_key"),
+            site=pl.when(moved).then("place").otherwise("site"),
+        )
+        .drop("place_key", "place")
     )
 
 

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from etl.star.keys import key64
+from settings import Settings, Site
 from tests.etl.device_day_cases import DAY, FAR, ZONE, at, device, entry, exam, hours, settings_of, slot, spans, told
 
 WORKDAYS = ("mon", "tue", "wed", "thu", "fri")
@@ -586,3 +588,43 @@ def test_order_of_the_rows_does_not_matter(case: dict[str, Any], random: Any) ->
     for name in ("exams", "slots", "calendar"):
         shuffled[name] = random.sample(case[name], len(case[name]))
     assert spans(**shuffled).equals(spans(**case))
+
+
+# -- place --------------------------------------------------------------------------------------------------------------
+
+
+def _two_sites(zone: str = "Europe/Berlin") -> Settings:
+    """North is staffed from 08:00 to 18:00, South from 10:00 to 12:00."""
+    return Settings(
+        sites=(
+            Site(code="NORTH", name="North", time_zone="Europe/Berlin", hours=(hours(),)),
+            Site(code="SOUTH", name="South", time_zone=zone, hours=(hours("10:00", "12:00"),)),
+        )
+    )
+
+
+def test_a_van_spends_each_day_where_most_of_its_exams_took_place() -> None:
+    north, south = key64("site", "NORTH"), key64("site", "SOUTH")
+    nights = [DAY + timedelta(days=count) for count in range(3)]
+    exams = [
+        exam(1, "10:10", "10:30", nights[0], local_day=nights[0], site_key=south),
+        exam(2, "11:00", "11:30", nights[0], local_day=nights[0], site_key=south),
+        exam(3, "15:00", "15:20", nights[0], local_day=nights[0], site_key=north),
+        exam(4, "09:00", "09:30", nights[1], local_day=nights[1], site_key=north),
+    ]
+    van = device(site_key=north)
+    found = spans(exams, settings=_two_sites(), devices=[van], days=(nights[0], nights[2]))
+    by_day = {
+        day: (part["site_key"].unique().to_list(), staffed(part))
+        for (day,), part in found.partition_by("local_day", as_dict=True).items()
+    }
+    assert by_day == {nights[0]: ([south], 120), nights[1]: ([north], 600), nights[2]: ([north], 600)}
+
+
+def test_phantoms_and_places_of_another_clock_move_no_device() -> None:
+    north, south = key64("site", "NORTH"), key64("site", "SOUTH")
+    test = exam(1, "10:10", "10:30", local_day=DAY, site_key=south, not_patient="phantom")
+    assert spans([test], settings=_two_sites(), devices=[device(site_key=north)])["site_key"].unique().to_list() == [north]  # fmt: skip
+    far = exam(1, "10:10", "10:30", local_day=DAY, site_key=south)
+    found = spans([far], settings=_two_sites("Europe/Lisbon"), devices=[device(site_key=north)])
+    assert found["site_key"].unique().to_list() == [north]
