@@ -327,6 +327,19 @@ dim_dose_coefficient = _table(
     _column("source", Text, "Publication, table and edition.", required=True),
 )
 
+dim_activity_plan = _table(
+    "dim_activity_plan",
+    "One row a plan of the activity to administer by weight, as a physicist imported it.",
+    ["agent", "age_band"],
+    _column("agent", Text, "Radiopharmaceutical, lower case.", required=True),
+    _column("age_band", Text, "Age band that it is for; empty is every one without a plan of its own.", required=True),
+    _column("mbq_per_kg", Double, "Activity for one kilogram.", unit="MBq/kg", required=True, low=0),
+    _column("least_mbq", Double, "Least activity, however light the patient.", unit="MBq", low=0),
+    _column("most_mbq", Double, "Most activity, however heavy the patient.", unit="MBq", low=0),
+    _column("tolerance_percent", Double, "Difference from the plan that is accepted.", unit="%", required=True, low=0),
+    _column("source", Text, "Publication, table and edition.", required=True),
+)
+
 dim_expected_range = _table(
     "dim_expected_range",
     "One row a range that a physicist set for a protocol; without a row the range comes from history.",

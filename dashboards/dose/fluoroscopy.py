@@ -22,8 +22,8 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.dose.parts import dose_pages
+from insights.dose.rules import KINDS as RULE_KINDS
 from insights.dose.rules import rules_with
-from state.decisions import DecisionKind
 from warehouse.dose_groups import METRICS, exam_values, typical_values
 from warehouse.filters import exam_clause
 from warehouse.schema import dim_device, dim_procedure, fact_exam, fact_exam_dose, fact_irradiation_event
@@ -164,7 +164,7 @@ def patients(reading: Reading) -> Drawn:
         .group_by(_exam.patient_key).having(func.count() > 1).order_by(func.sum(_dose.rp_exam_mgy).desc(), _exam.patient_key).limit(50)
     )  # fmt: skip
     frame = reading.star.frame(query)
-    rule = rules_with(decisions_of(current_app).standing(DecisionKind.DOSE_RULE))["kerma-window"]
+    rule = rules_with(decisions_of(current_app).standing(*RULE_KINDS))["kerma-window"]
     over = frame.filter(pl.col("sum") >= (rule.threshold or float("inf"))).height
     if frame.is_empty():
         return Empty("Patients over the window", f"No patient had more than one such exam in the last {weeks} weeks.")

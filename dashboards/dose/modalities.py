@@ -17,8 +17,9 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.dose.parts import dose_pages
+from warehouse.dosimetry.activity import beside_plan
 from warehouse.measures.measure import percentile
-from warehouse.schema import dim_device, fact_exam, fact_exam_dose, fact_irradiation_event
+from warehouse.schema import dim_activity_plan, dim_device, fact_exam, fact_exam_dose, fact_irradiation_event
 
 THICKNESS_MM = 10
 _STEP: ColumnElement[Any] = literal_column(str(THICKNESS_MM))
@@ -41,7 +42,7 @@ def layout(**query: str) -> Component:
     """The page with the choices of the address."""
     content = [
         slot("modalities.parts", height=60, is_wide=True), slot("modalities.thickness"), slot("modalities.views"), slot("modalities.index"), slot("modalities.repeats"),
-        slot("modalities.activity"), slot("modalities.per-kg"),
+        slot("modalities.activity"), slot("modalities.per-kg"), slot("modalities.plan", is_wide=True),
     ]  # fmt: skip
     return page(
         "Mammography, radiography, nuclear medicine",
@@ -231,6 +232,59 @@ def per_kg(reading: Reading) -> Drawn:
         note="A plan by weight gives the same activity for one kg in every band; a fixed activity falls with weight.",
         rows_shown=12,
     )
+
+
+@section("modalities.plan")
+def off_plan(reading: Reading) -> Drawn:
+    """Administrations beside the plan by weight, those off it first."""
+    title = "Activity beside the plan by weight"
+    plans = reading.star.frame(select(dim_activity_plan))
+    if plans.is_empty():
+        return Empty(title, "No plan was imported yet: a physicist imports the department's own with its source, on the page Reference levels.", "To the other modalities", is_wide=True)  # fmt: skip
+    given = _administered(reading)
+    found = beside_plan(given, plans)
+    if found.is_empty():
+        return Empty(
+            title, f"No administration with a weight and a plan for its agent: {reading.sentence}.", is_wide=True
+        )
+    frame = (
+        found.group_by("agent", "device_name")
+        .agg(
+            n=pl.len(), off=pl.col("is_off").sum(), middle=pl.col("difference").median(), above=(pl.col("is_off") & (pl.col("difference") > 0)).sum(),
+            tolerance=pl.col("tolerance_percent").max(), source=pl.col("source").unique().sort().str.join("; "),
+        )
+        .with_columns(below=pl.col("off") - pl.col("above"), share=100 * pl.col("off") / pl.col("n"), withheld=pl.col("n") < reading.scope.small_count)
+        .sort("share", "n", "agent", descending=[True, True, False])
+    )  # fmt: skip
+    columns = (
+        Column("agent", "Agent"), Column("device_name", "Scanner"), Column("n", "Administrations", "number"), Column("off", "Off plan", "number"), Column("share", "Off plan", "number", "%", 1),
+        Column("above", "Above", "number"), Column("below", "Below", "number"), Column("middle", "Median difference", "number", "%", 1), Column("tolerance", "Tolerance", "number", "%", 0), Column("source", "Plan of"),
+    )  # fmt: skip
+    off, without = int(found["is_off"].sum()), given.height - found.height
+    note = f"{numbers.count(without)} of {numbers.count(given.height)} administrations have no plan for their agent, or no weight." if without else ""  # fmt: skip
+    return Card(
+        f"{numbers.count(off)} of {numbers.count(found.height)} administrations are off their plan",
+        "Activity against the plan by weight, by agent and scanner",
+        Table(columns, frame, reading.scope.small_count),
+        note=note,
+        formula="Planned: weight times the activity for one kg, within the plan's least and most. Off plan: a difference above the plan's tolerance.",
+        is_wide=True,
+        rows_shown=12,
+        exams=urls.exams(reading.filters.narrowed(modality=("NM", "PT"))),
+    )
+
+
+def _administered(reading: Reading) -> pl.DataFrame:
+    """Each administration: agent, age_band, weight_kg, activity_mbq, device_name."""
+    query = (
+        select(_event.radiopharmaceutical.label("agent"), _dose.age_band, _dose.weight_kg, _event.activity_mbq, dim_device.c.device_name)
+        .select_from(
+            fact_irradiation_event.join(fact_exam, _of_event).join(fact_exam_dose, and_(_dose.exam_key == _exam.exam_key, _dose.month == _exam.month))
+            .join(dim_device, _event.device_key == dim_device.c.device_key)
+        )
+        .where(reading.filters.clauses(fact_irradiation_event, reading.scope), _event.event_kind == "administration", _event.activity_mbq > 0)
+    )  # fmt: skip
+    return reading.star.frame(query)
 
 
 def _events(reading: Reading, where: tuple[ColumnElement[bool], ...], *by: Any, **figures: Any) -> pl.DataFrame:

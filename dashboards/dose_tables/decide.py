@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
-from dashboards._shell.decisions import Deciding, FieldError, Fields, Made, deciding
+from flask import current_app
+
+from dashboards._shell.decisions import Deciding, FieldError, Fields, Made, deciding, decisions_of
 from dashboards._shell.reading import Reading
-from insights.dose.rules import RULES
+from insights.dose.rules import KINDS as RULE_KINDS
+from insights.dose.rules import Rule, rules_with
 from state.decisions import Decision, DecisionKind
 from state.roles import Permission
-from warehouse.dosimetry.tables import COEFFICIENTS, METRICS, REFERENCE_LEVELS, read_table
+from warehouse.dosimetry.tables import ACTIVITY_PLANS, COEFFICIENTS, LEGAL_RULES, METRICS, REFERENCE_LEVELS, read_table
 from warehouse.typed_csv import TableError
 
-KINDS = {REFERENCE_LEVELS: "Reference levels", COEFFICIENTS: "Factors for effective dose"}
-BY_ID = {rule.id: rule for rule in RULES}
+KINDS = {
+    REFERENCE_LEVELS: "Reference levels",
+    COEFFICIENTS: "Factors for effective dose",
+    LEGAL_RULES: "Legal rules",
+    ACTIVITY_PLANS: "Activity by weight",
+}
 MOST_NAME, MOST_CONTENT = 80, 500_000
 
 
@@ -60,11 +67,12 @@ def take_range(fields: Fields, reading: Reading) -> Sequence[Made]:
 
 def take_rule(fields: Fields, _reading: Reading) -> Sequence[Made]:
     """A `rule` with its `threshold`, `severity`, whether it is `active`, and the `source` of its number."""
-    rule = BY_ID.get(fields.get("rule", ""))
+    rule = rules_now().get(fields.get("rule", ""))
     if rule is None:
         raise FieldError(rule="Choose a rule.")
     wrong: dict[str, str] = {}
-    threshold = _number(fields, "threshold", wrong)
+    # The number of a legal rule is that of its table: it is switched on or off here, and no more.
+    threshold = rule.threshold if rule.reader == "legal" else _number(fields, "threshold", wrong)
     active = fields.get("active") == "yes"
     if fields.get("severity") not in {"1", "2", "3"}:
         wrong["severity"] = "Choose a severity."
@@ -76,6 +84,11 @@ def take_rule(fields: Fields, _reading: Reading) -> Sequence[Made]:
         raise FieldError(**wrong)
     value = {"active": active, "threshold": threshold, "severity": int(fields["severity"]), "source": fields.get("source", "").strip()[:300]}  # fmt: skip
     return [(rule.id, value)]
+
+
+def rules_now() -> dict[str, Rule]:
+    """The rules as they stand."""
+    return rules_with(decisions_of(current_app).standing(*RULE_KINDS))
 
 
 def _number(fields: Fields, name: str, wrong: dict[str, str]) -> float | None:
@@ -114,7 +127,7 @@ def _range_words(found: Decision, reading: Reading) -> str:
 
 
 def _rule_words(found: Decision, _reading: Reading) -> str:
-    rule, value = BY_ID.get(found.subject), found.value
+    rule, value = rules_now().get(found.subject), found.value
     title = rule.title if rule else found.subject
     number = f", {value['threshold']:g} {rule.unit if rule else ''}" if value["threshold"] is not None else ""
     return f"{title}: {'on' if value['active'] else 'off'}{number}, severity {value['severity']}"

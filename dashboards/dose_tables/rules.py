@@ -19,9 +19,10 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.dose.parts import dose_pages
+from dashboards.dose_tables.decide import rules_now
 from insights.dose.outliers import judge, outliers
 from insights.dose.preview import preview
-from insights.dose.rules import Rule, rules_with
+from insights.dose.rules import Rule
 from state.decisions import DecisionKind
 from state.roles import Permission
 
@@ -64,13 +65,13 @@ def parts(reading: Reading) -> Drawn:
 @section("rules.all")
 def everything(_reading: Reading) -> Drawn:
     """All rules as they stand."""
-    rules = _rules()
+    rules = rules_now()
     frame = pl.DataFrame(
         [
             {
                 "id": one.id, "title": one.title, "on": "on" if one.fires else "off" if one.threshold is not None else "off: no number",
                 "number": f"{one.meaning} {one.threshold:,g} {one.unit}".strip() if one.threshold is not None else None, "severity": dict(SEVERITIES)[str(one.severity)],
-                "modalities": ", ".join(one.modalities) or "all", "source": one.source,
+                "modalities": _concerned(one), "source": one.source,
             }
             for one in rules.values()
         ],
@@ -78,7 +79,7 @@ def everything(_reading: Reading) -> Drawn:
     )  # fmt: skip
     columns = (
         Column("title", "Rule", link=lambda row: urls.page(urls.DOSE_RULES, None, rule=row["id"])), Column("on", "Is"), Column("number", "Number"), Column("severity", "Severity"),
-        Column("modalities", "Modalities"), Column("source", "Source of the number"),
+        Column("modalities", "For"), Column("source", "Source of the number"),
     )  # fmt: skip
     active = sum(one.fires for one in rules.values())
     return Card(
@@ -95,7 +96,7 @@ def everything(_reading: Reading) -> Drawn:
 @section("rules.preview")
 def previewed(reading: Reading) -> Drawn:
     """What the chosen rule raises on history at other numbers."""
-    rules = _rules()
+    rules = rules_now()
     rule = rules.get(reading.extra.get("rule", "group"), rules["group"])
     if rule.threshold is None:
         return Empty(rule.title, "No number was entered yet, so there is nothing to try.", "To the rules")
@@ -128,15 +129,18 @@ def previewed(reading: Reading) -> Drawn:
 @section("rules.change")
 def change(reading: Reading) -> Drawn:
     """Changing the chosen rule."""
-    rules = _rules()
+    rules = rules_now()
     rule = rules.get(reading.extra.get("rule", "group"), rules["group"])
     if not reading.may(Permission.MANAGE_DOSE):
         return html.Div()
+    numbered = (
+        Field("threshold", f"{rule.meaning.capitalize()}{rule.unit and ', ' + rule.unit}", "text", f"{rule.threshold:g}" if rule.threshold is not None else "", required=False),
+        Field("source", "Source of the number", "text", rule.source if rule.threshold is not None else "", required=False),
+    )  # fmt: skip
     fields = (
         Field("active", "Is", "select", "yes" if rule.active else "no", (("yes", "on"), ("no", "off"))),
-        Field("threshold", f"{rule.meaning.capitalize()}{rule.unit and ', ' + rule.unit}", "text", f"{rule.threshold:g}" if rule.threshold is not None else "", required=False),
         Field("severity", "Severity", "select", str(rule.severity), SEVERITIES),
-        Field("source", "Source of the number", "text", rule.source if rule.threshold is not None else "", required=False),
+        *(numbered if rule.reader != "legal" else ()),
         reason(),
     )  # fmt: skip
     form = Form(f"{urls.DECIDE}{DecisionKind.DOSE_RULE}", "Change the rule", fields, {"rule": rule.id})
@@ -167,5 +171,9 @@ def history(reading: Reading) -> Drawn:
     )
 
 
-def _rules() -> dict[str, Rule]:
-    return rules_with(decisions_of(current_app).standing(DecisionKind.DOSE_RULE))
+def _concerned(rule: Rule) -> str:
+    """The exams that a rule is about, in words."""
+    parts = [", ".join(rule.modalities) or "all", rule.standard_code, rule.age_band]
+    dates = f"from {numbers.day(rule.valid_from)}" if rule.valid_from else ""
+    until = f"before {numbers.day(rule.valid_to)}" if rule.valid_to else ""
+    return " · ".join(filter(None, (*parts, dates, until)))

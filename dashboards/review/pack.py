@@ -17,8 +17,8 @@ from dashboards.review.cases import alerts_of_server, reviews_of_server, visible
 from insights.dose.pack.contents import Office, contents
 from insights.dose.pack.document import document
 from insights.dose.pack.workbook import workbook
+from insights.dose.rules import KINDS as RULE_KINDS
 from insights.dose.rules import rules_with
-from state.decisions import DecisionKind
 from state.roles import Permission
 
 KINDS = {
@@ -41,7 +41,7 @@ def pack() -> ResponseReturnValue:
     kept = reviews_of_server()
     alerts = sorted(visible_alerts(alerts_of_server().between(first, last), reading), key=lambda one: one.id)
     office = Office(
-        rules_with(decisions_of(current_app).standing(DecisionKind.DOSE_RULE)),
+        rules_with(decisions_of(current_app).standing(*RULE_KINDS)),
         alerts,
         kept.of([one.id for one in alerts]),
         kept.sign_offs(),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from etl.demo.history import History
-from etl.demo.plan import volume_plan
+from etl.demo.plan import activity_plan, volume_plan
 from etl.star.keys import key64
 from state.audit import AuditTrail
 from state.database import open_state
 from state.decisions import DecisionKind, Decisions
 from state.home import DataHome
+from warehouse.dosimetry.tables import ACTIVITY_PLANS
 
 PHYSICIST, MANAGER = "demo:physicist", "demo:operations"
 MAPPED = {
@@ -33,6 +34,10 @@ def decide(home: DataHome, history: History) -> None:
             for protocol, (code, name) in MAPPED.items()
         ]
         decisions.decide(PHYSICIST, mapped, "as the protocols are used")
+        activities = {"kind": ACTIVITY_PLANS, "rows": activity_plan()}
+        decisions.decide(
+            PHYSICIST, [(DecisionKind.DOSE_TABLE, "Activity by weight", activities)], "the department's plan"
+        )
         plans = [(DecisionKind.VOLUME_PLAN, year, {"rows": rows}) for year, rows in volume_plan(history).items()]
         decisions.decide(MANAGER, plans, "as the board agreed")
     finally:

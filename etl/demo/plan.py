@@ -1,4 +1,4 @@
-"""The demo's volume plan: what a hospital writes in December, a year's work spread over its working days."""
+"""What the demo's hospital plans: a year's work spread over its working days, and activities by weight."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from datetime import date
 import polars as pl
 
 from etl.demo.history import History
+from etl.demo.procedures import PROCEDURES
 
 GROWTH = 1.02
 """More exams than there were: what the demo's hospital hopes for."""
 FEWEST_A_YEAR = 12
+USUAL_KG = 75
+"""The patient whom the procedures' usual activities are for."""
 
 
 def volume_plan(history: History) -> dict[str, list[dict[str, str]]]:
@@ -45,3 +48,16 @@ def _months(site: str, modality: str, exams: float, year: int) -> list[dict[str,
 
 def _working_days(year: int, month: int) -> int:
     return sum(date(year, month, day).weekday() < 5 for day in range(1, monthrange(year, month)[1] + 1))
+
+
+def activity_plan() -> list[dict[str, str]]:
+    """Activity for a kilogram of each agent, in the form of `warehouse/dosimetry/tables.py`: invented like all of the demo."""
+    return [
+        {
+            "agent": exposure.name.casefold(), "age_band": "", "mbq_per_kg": f"{exposure.dose / USUAL_KG:.1f}", "least_mbq": "", "most_mbq": f"{1.5 * exposure.dose:.0f}",
+            "tolerance_percent": "20", "source": "the simulated hospital's own",
+        }
+        for procedure in PROCEDURES
+        if procedure.modality in {"NM", "PT"}
+        for exposure in procedure.exposures
+    ]  # fmt: skip

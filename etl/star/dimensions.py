@@ -54,6 +54,7 @@ def dimensions(
             ]
         ).unique("level_key", keep="first", maintain_order=True),
         "dim_dose_coefficient": tables.coefficients(decided.dose_tables(tables.COEFFICIENTS)),
+        "dim_activity_plan": tables.activity_plans(decided.dose_tables(tables.ACTIVITY_PLANS)),
         "dim_expected_range": decided.expected_ranges,
         "fact_planned_volume": plan,
     }

@@ -13,9 +13,9 @@ from insights.dose.pack.contents import Office as Kept
 from insights.dose.pack.contents import contents
 from insights.dose.pack.document import document
 from insights.dose.pack.workbook import workbook
+from insights.dose.rules import KINDS as RULE_KINDS
 from insights.dose.rules import rules_with
 from settings import Settings
-from state.decisions import DecisionKind
 from warehouse.scope import EVERYTHING
 
 
@@ -40,7 +40,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     office = Office(settings)
     alerts = sorted(office.alerts.between(options.first, options.last), key=lambda one: one.id)
     kept = Kept(
-        rules_with(office.decisions.standing(DecisionKind.DOSE_RULE)),
+        rules_with(office.decisions.standing(*RULE_KINDS)),
         alerts,
         office.reviews.of([one.id for one in alerts]),
         office.reviews.sign_offs(),

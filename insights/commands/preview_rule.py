@@ -10,9 +10,9 @@ from insights.commands.command import Command, Office, day, star_of
 from insights.dose.alerts import newest_day
 from insights.dose.outliers import judge
 from insights.dose.preview import preview
+from insights.dose.rules import KINDS as RULE_KINDS
 from insights.dose.rules import RULES, rules_with
 from settings import Settings
-from state.decisions import DecisionKind
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     if last < first:
         print(f"--from {first} is after --to {last}", file=sys.stderr)
         return 2
-    rules = rules_with(office.decisions.standing(DecisionKind.DOSE_RULE))
+    rules = rules_with(office.decisions.standing(*RULE_KINDS))
     changed = rules[options.rule].with_threshold(options.threshold)
     found = preview(judge(star, first, last, settings.dose.window_weeks), rules, changed)
     print(f"{changed.title}, {changed.meaning} {options.threshold:g} {changed.unit}: {first} to {last}")

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from insights.dose.outliers import judge, outliers
+from insights.dose.rules import KINDS as RULE_KINDS
 from insights.dose.rules import rules_with
 from settings import Settings
 from state.alerts import Alert, Alerts, Raised
-from state.decisions import DecisionKind, Decisions
+from state.decisions import Decisions
 from warehouse.engines import Star
 
 FIRST_DAYS = 90
@@ -28,7 +29,7 @@ def raise_alerts(star: Star, alerts: Alerts, decisions: Decisions, settings: Set
     last = newest_day(star, settings)
     newest = alerts.newest_day()
     first = last - timedelta(days=FIRST_DAYS) if newest is None else min(newest, last) - timedelta(days=LATE_DAYS)
-    rules = rules_with(decisions.standing(DecisionKind.DOSE_RULE))
+    rules = rules_with(decisions.standing(*RULE_KINDS))
     found = outliers(judge(star, first, last, settings.dose.window_weeks), rules)
     drifted = [one for one in alerts.between(first - timedelta(days=SAME_DRIFT_DAYS), last) if one.reader == "drift"]
     return alerts.keep(_without_same_drift(found.raised, drifted))

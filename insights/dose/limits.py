@@ -17,7 +17,7 @@ def over_limits(rows: pl.DataFrame, rules: Iterable[Rule], window_weeks: int) ->
         rows: of `exam_rows`.
         window_weeks: over which air kerma of one patient is summed.
     """
-    fixed = [rule for rule in rules if rule.fires and rule.reader == "limit" and rule.quantity]
+    fixed = [rule for rule in rules if rule.fires and rule.reader in {"limit", "legal"} and rule.quantity]
     parts = [_of_rule(rows, rule, window_weeks) for rule in fixed]
     schema = {"exam_key": pl.Int64, "rule": pl.Utf8, "quantity": pl.Utf8, "found": pl.Float64, "limit": pl.Float64}
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
@@ -26,7 +26,7 @@ def over_limits(rows: pl.DataFrame, rules: Iterable[Rule], window_weeks: int) ->
 def _of_rule(rows: pl.DataFrame, rule: Rule, window_weeks: int) -> pl.DataFrame:
     limit = rule.threshold
     assert limit is not None
-    mine = rows.filter(pl.col("modality").is_in(rule.modalities)) if rule.modalities else rows
+    mine = rows.filter(_concerned(rule))
     match rule.id:
         case "kerma-window":
             return _crossings(mine, limit, window_weeks).select(_row(rule, pl.col("sum"), limit))
@@ -95,6 +95,22 @@ def _crossings(rows: pl.DataFrame, limit: float, weeks: int) -> pl.DataFrame:
     before = pl.col("sum") - pl.col("rp_air_kerma_mgy")
     several = before > 0  # one exam alone is the other rule's
     return summed.filter((pl.col("sum") >= limit) & (before < limit) & several)
+
+
+def _concerned(rule: Rule) -> pl.Expr:
+    """The exams that a rule is about: modality, standard exam, age and day."""
+    terms = [pl.lit(value=True)]
+    if rule.modalities:
+        terms.append(pl.col("modality").is_in(rule.modalities))
+    if rule.standard_code:
+        terms.append(pl.col("standard_code") == rule.standard_code)
+    if rule.age_band:
+        terms.append(pl.col("age_band") == rule.age_band)
+    if rule.valid_from:
+        terms.append(pl.col("local_day") >= rule.valid_from)
+    if rule.valid_to:
+        terms.append(pl.col("local_day") < rule.valid_to)
+    return pl.all_horizontal(terms)
 
 
 def _comparable() -> pl.Expr:

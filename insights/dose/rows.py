@@ -7,6 +7,7 @@ from datetime import date
 import polars as pl
 from sqlalchemy import and_, case, func, select
 
+from warehouse.dose_groups import standard_code
 from warehouse.engines import Star
 from warehouse.schema import (
     dim_device,
@@ -52,7 +53,7 @@ def exam_rows(star: Star, first: date, last: date) -> pl.DataFrame:
         select(
             _exam.exam_key, _exam.exam_id, _exam.local_day, _exam.started_at, _exam.modality, _exam.patient_key, _exam.age_years, _exam.weight_kg,
             dim_site.c.site_code, dim_device.c.device_id, dim_device.c.device_name, dim_device.c.software,
-            _dose.protocol_key, dim_protocol.c.protocol_name, _exam.procedure_key, dim_procedure.c.procedure_text,
+            _dose.protocol_key, dim_protocol.c.protocol_name, _exam.procedure_key, dim_procedure.c.procedure_text, standard_code.label("standard_code"),
             _dose.dose_kind, _dose.age_band, _dose.weight_band, _dose.size_cm, _dose.size_method, _dose.acquisitions, _dose.events, _dose.repeats,
             _dose.dlp_mgycm, _dose.ctdivol_max_mgy.label("ctdivol_mgy"), _dose.ssde_max_mgy.label("ssde_mgy"), _dose.dap_exam_gycm2.label("dap_gycm2"),
             _dose.rp_exam_mgy.label("rp_air_kerma_mgy"), _dose.rp_comparable, _dose.agd_mgy, _dose.activity_mbq, _dose.fluoro_time_total_s.label("fluoro_time_s"), _dose.flags,

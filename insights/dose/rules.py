@@ -2,16 +2,19 @@
 
 Shipped as active are rules whose number was read in a source, those that the scanner itself states, and statistical
 ones. What is widely quoted but was not read in the original (such as substantial dose levels) stands here without a
-number: a physicist enters it, with the reason.
+number: a physicist enters it, with the reason. Legal rules are imported as tables, with their dates and source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
+from hashlib import blake2b
 from typing import Any
 
 from state.decisions import Decision, DecisionKind
+from warehouse.dosimetry.tables import LEGAL_RULES, METRICS
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Rule:
     title: str
     """In words, without its number."""
     reader: str
-    """limit, group, size, low or drift."""
+    """limit, group, size, low, drift or legal."""
     quantity: str
     """Column of the star; empty where the rule holds for each exam's own quantity."""
     unit: str
@@ -36,6 +39,14 @@ class Rule:
     source: str
     meaning: str
     """What the threshold is."""
+    standard_code: str = ""
+    """Standard exam that it is for; empty is any."""
+    age_band: str = ""
+    """Age band that it is for; empty is any."""
+    valid_from: date | None = None
+    """First day of exams that it holds for."""
+    valid_to: date | None = None
+    """First day of exams that it holds for no longer."""
 
     @property
     def fires(self) -> bool:
@@ -71,10 +82,52 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
+KINDS = (DecisionKind.DOSE_RULE, DecisionKind.DOSE_TABLE)
+"""Decisions that rules follow from."""
+
+
 def rules_with(decisions: Iterable[Decision]) -> dict[str, Rule]:
-    """The rules by id as people's decisions leave them."""
-    changed = {one.subject: one.value for one in decisions if one.kind is DecisionKind.DOSE_RULE}
-    return {one.id: _changed(one, changed.get(one.id, {})) for one in RULES}
+    """The rules by id as people's decisions of `KINDS` leave them: those that are shipped, and imported legal ones.
+
+    A legal rule is off until it is switched on, so that it can be tried on history first; its number is that of its table.
+    """
+    known = list(decisions)
+    changed = {one.subject: one.value for one in known if one.kind is DecisionKind.DOSE_RULE}
+    tables = [one for one in known if one.kind is DecisionKind.DOSE_TABLE and one.value["kind"] == LEGAL_RULES]
+    legal = {rule.id: rule for one in tables for row in one.value["rows"] for rule in [legal_rule(row)]}
+    return {
+        **{one.id: _changed(one, changed.get(one.id, {})) for one in RULES},
+        **{
+            one.id: _changed(one, {**changed.get(one.id, {}), "threshold": one.threshold, "source": one.source})
+            for one in legal.values()
+        },
+    }
+
+
+def legal_rule(row: Mapping[str, str]) -> Rule:
+    """An imported legal rule; what it says is its identity, so that importing it again changes nothing.
+
+    Args:
+        row: of `tables.read_table(LEGAL_RULES, …)`.
+    """
+    said = "\x1f".join(row[name] for name in sorted(row))
+    return Rule(
+        id=f"legal-{blake2b(said.encode(), digest_size=6).hexdigest()}",
+        title=f"{row['authority']}: {row['rule']}",
+        reader="legal",
+        quantity=row["quantity"],
+        unit=METRICS[row["quantity"]],
+        modalities=(row["modality"],) if row["modality"] else (),
+        threshold=float(row["threshold"]),
+        severity=int(row["severity"] or 3),
+        active=False,
+        source=row["source"],
+        meaning="at least",
+        standard_code=row["standard_code"],
+        age_band=row["age_band"],
+        valid_from=date.fromisoformat(row["valid_from"]),
+        valid_to=date.fromisoformat(row["valid_to"]) if row["valid_to"] else None,
+    )
 
 
 def _changed(rule: Rule, value: Mapping[str, Any]) -> Rule:

@@ -24,7 +24,7 @@ SECTIONS_OF = {
     "review": "parts list closed case case-verdict case-picture case-exam case-steps case-events case-sources case-patient case-earlier sign-parts sign pack suspected signed",
     "protocols": "parts ranges scanners time technique set-range project projects",
     "fluoroscopy": "parts rooms highest patients angles",
-    "modalities": "parts thickness views index repeats activity per-kg",
+    "modalities": "parts thickness views index repeats activity per-kg plan",
     "levels": "parts compared bands all import history",
     "rules": "parts all preview change history",
     "dictionary": "parts queue other all history",
@@ -53,6 +53,7 @@ NEED_MORE = {
     "fluoroscopy.angles": "fluoroscopy",
     "modalities.index": "radiographs with dose",
     "modalities.activity": "administrations",
+    "modalities.plan": "a plan by weight",
 }
 """Sections that have something to draw only with more than the small star holds; their own tests give it."""
 

@@ -144,6 +144,8 @@ def test_a_patient_is_found_by_identifier_with_a_reason_and_never_without(app: D
 
 
 def test_tables_ranges_and_rules_are_refused_beside_their_fields(rso: FlaskClient, quiet: None, app: Dash) -> None:
+    from dashboards.dose_tables.decide import rules_now
+
     def errors(about: str, **fields: Any) -> set[str]:
         answer = rso.post(f"/decide/{about}", data={"reason": "policy", **fields})
         return set(answer.json.get("errors", {}))
@@ -157,7 +159,18 @@ def test_tables_ranges_and_rules_are_refused_beside_their_fields(rso: FlaskClien
     assert errors("dose_project", name="Lower", protocol_key="302", metric="dlp_mgycm", baseline_from="2026-10-01", changed_on="2026-09-01", target="500") == {"baseline_from"}  # fmt: skip
     assert errors("expected_range", protocol_key="302", metric="dlp_mgycm", low="200", high="1100") == set()
     assert errors("dose_rule", rule="group", active="yes", threshold="4", severity="2") == set()
-    assert len(decisions_of(app.server).standing()) == 2
+    law = (
+        "authority,rule,quantity,threshold,valid_from,source\nMinistry,Significant,dlp_mgycm,2000,2026-01-01,Gazette 3"
+    )
+    assert errors("dose_table", name="Law", kind="legal_rules", content=law.replace("2000", "much")) == {"content"}
+    assert errors("dose_table", name="Law", kind="legal_rules", content=law) == set()
+    with app.server.app_context():
+        [rule] = [one for one in rules_now().values() if one.reader == "legal"]
+    assert not rule.fires
+    assert errors("dose_rule", rule=rule.id, active="yes", severity="3", threshold="1") == set()
+    with app.server.app_context():
+        assert (rules_now()[rule.id].fires, rules_now()[rule.id].threshold) == (True, 2000)
+    assert len(decisions_of(app.server).standing()) == 4
 
 
 def test_the_inbox_shows_the_row_as_a_link_with_its_reason(rso: FlaskClient) -> None:

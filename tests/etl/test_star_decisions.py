@@ -208,6 +208,8 @@ def test_protocols_levels_factors_and_ranges_change_dimensions_alone(
     imported = decide(DecisionKind.DOSE_TABLE, "Gazette", {"kind": "reference_levels", "rows": [level]})
     factor = {"quantity": "dlp_mgycm", "region": "chest", "agent": "", "phantom": "body32", "age_band": "adult", "factor": "0.014", "source": "a table"}  # fmt: skip
     decide(DecisionKind.DOSE_TABLE, "Factors", {"kind": "coefficients", "rows": [factor]})
+    plan = {"agent": "fluorodeoxyglucose f^18^", "age_band": "", "mbq_per_kg": "3.5", "least_mbq": "", "most_mbq": "400", "tolerance_percent": "10", "source": "own"}  # fmt: skip
+    decide(DecisionKind.DOSE_TABLE, "Activity", {"kind": "activity_plans", "rows": [plan]})
     bounds = {"protocol_key": key, "device_id": "", "metric": "agd_mgy", "low": 0.5, "high": 3.0}
     decide(DecisionKind.EXPECTED_RANGE, f"{key}||agd_mgy", bounds)
     decide(DecisionKind.DOSE_RULE, "group", {"active": False, "threshold": 3.5, "severity": 2})
@@ -216,6 +218,7 @@ def test_protocols_levels_factors_and_ranges_change_dimensions_alone(
     assert star.text("SELECT level, source FROM dim_reference_level WHERE origin = 'imported'").row(0) == (2.5, "Gazette 3/2024")  # fmt: skip
     assert star.text("SELECT count(*) FROM dim_reference_level WHERE origin = 'shipped'").item() == 21
     assert star.text("SELECT factor FROM dim_dose_coefficient").item() == 0.014
+    assert star.text("SELECT mbq_per_kg, least_mbq, most_mbq FROM dim_activity_plan").row(0) == (3.5, None, 400.0)
     assert star.text("SELECT low, high, set_by FROM dim_expected_range").row(0) == (0.5, 3.0, "ada")
     assert star.publication.tables["fact_exam_dose"].files == files
     decide(mapped)

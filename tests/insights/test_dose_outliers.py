@@ -15,9 +15,11 @@ from insights.dose.drift import drifts, first_crossing
 from insights.dose.evidence import Baseline, Cause, Evidence, Twin
 from insights.dose.limits import outside_ranges, over_limits
 from insights.dose.outliers import Judged, outliers
-from insights.dose.rules import RULES, rules_with
+from insights.dose.rules import RULES, Rule, legal_rule, rules_with
 from insights.dose.size_model import with_size_model
 from state.decisions import Decision, DecisionKind
+from warehouse.arrow import frame_schema
+from warehouse.dosimetry.tables import LEGAL_RULES, read_table
 
 RULE = {rule.id: rule for rule in RULES}
 DAY = date(2026, 6, 15)
@@ -27,7 +29,7 @@ def exam(number: int, value: float, **more: Any) -> dict[str, Any]:
     day = more.pop("local_day", DAY - timedelta(days=200 - number % 160))
     return {
         "exam_key": number, "exam_id": f"E{number}", "local_day": day, "started_at": datetime(day.year, day.month, day.day, 9, tzinfo=UTC), "modality": "CT", "patient_key": number, "age_years": 60.0, "weight_kg": 75.0,
-        "site_code": "NORTH", "device_id": "ct1", "device_name": "CT 1", "software": "1", "protocol_key": 7, "protocol_name": "CHEST", "procedure_key": 3, "procedure_text": "CT chest", "dose_kind": "ct", "age_band": "adult",
+        "site_code": "NORTH", "device_id": "ct1", "device_name": "CT 1", "software": "1", "protocol_key": 7, "protocol_name": "CHEST", "procedure_key": 3, "procedure_text": "CT chest", "standard_code": None, "dose_kind": "ct", "age_band": "adult",
         "weight_band": "50–80 kg", "size_cm": None, "size_method": None, "acquisitions": 1, "events": 1, "repeats": 0, "dlp_mgycm": value, "ctdivol_mgy": value / 40, "ssde_mgy": None, "dap_gycm2": None, "rp_air_kerma_mgy": None,
         "rp_comparable": True, "agd_mgy": None, "activity_mbq": None, "fluoro_time_s": None, "flags": None, "value": value, "level": value / 40, "projections": 0, "length_mm": 350.0, "phantom": "body32", "phantoms": 1,
         "modulation": "XYZ_EC", "current_ratio": 1.4, "alert_ratio": 0.0, "notify_ratio": 0.0,
@@ -35,7 +37,7 @@ def exam(number: int, value: float, **more: Any) -> dict[str, Any]:
 
 
 def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    kinds = {"size_cm": pl.Float64, "size_method": pl.Utf8, "ssde_mgy": pl.Float64, "dap_gycm2": pl.Float64, "rp_air_kerma_mgy": pl.Float64, "agd_mgy": pl.Float64, "activity_mbq": pl.Float64, "fluoro_time_s": pl.Float64, "flags": pl.Utf8}  # fmt: skip
+    kinds = {"standard_code": pl.Utf8, "size_cm": pl.Float64, "size_method": pl.Utf8, "ssde_mgy": pl.Float64, "dap_gycm2": pl.Float64, "rp_air_kerma_mgy": pl.Float64, "agd_mgy": pl.Float64, "activity_mbq": pl.Float64, "fluoro_time_s": pl.Float64, "flags": pl.Utf8}  # fmt: skip
     return pl.DataFrame(rows, infer_schema_length=None, schema_overrides=kinds)
 
 
@@ -236,6 +238,57 @@ def test_decisions_change_rules_and_a_rule_without_a_number_is_silent() -> None:
     changed = rules_with([one])["kerma-substantial"]
     assert (changed.fires, changed.threshold, changed.source) == (True, 5000.0, "NCRP 168, table 4.7")
     assert rules_with([])["group"].threshold == 3.5
+
+
+NO_RANGES = pl.DataFrame(schema=frame_schema("dim_expected_range"))
+LEGAL = """authority;rule;modality;standard_code;age_band;quantity;threshold;severity;valid_from;valid_to;source
+Ministry;Significant event, head;CT;CT-HEAD-WO;adult;ctdivol_mgy;120;;2025-01-01;2026-07-01;Gazette 3/2024
+Ministry;Significant event;CT;;;dlp_mgycm;2000,5;2;2026-01-01;;Gazette 3/2024
+"""
+
+
+def legal(*on: int) -> dict[str, Rule]:
+    """The rules with the legal table, those of these lines switched on."""
+    rows = read_table(LEGAL_RULES, LEGAL)
+    table = Decision(
+        1, DecisionKind.DOSE_TABLE, "Gazette", {"kind": LEGAL_RULES, "rows": rows}, "law", "ada", datetime.now(UTC)
+    )
+    switched = [
+        Decision(2 + line, DecisionKind.DOSE_RULE, legal_rule(rows[line]).id, {"active": True, "threshold": 1.0, "severity": 3}, "tried", "ada", datetime.now(UTC))
+        for line in on
+    ]  # fmt: skip
+    return rules_with([table, *switched])
+
+
+def test_a_legal_rule_holds_for_its_exams_on_its_days_once_it_is_switched_on() -> None:
+    head = {"standard_code": "CT-HEAD-WO", "ctdivol_mgy": 130.0}
+    rows = frame(
+        [
+            exam(1, 900.0, local_day=DAY, **head),
+            exam(2, 900.0, local_day=date(2026, 7, 1), **head),  # the first day on which it holds no longer
+            exam(3, 900.0, local_day=date(2024, 12, 31), **head),
+            exam(4, 900.0, local_day=DAY, age_band="1–5 years", **head),
+            exam(5, 900.0, local_day=DAY, standard_code="CT-CHEST-W", ctdivol_mgy=130.0),
+            exam(6, 2000.5, local_day=DAY),
+            exam(7, 2000.4, local_day=DAY),
+        ]
+    )
+    assert not [rule for rule in legal().values() if rule.reader == "legal" and rule.fires]
+    found = over_limits(rows, [rule for rule in legal(0, 1).values() if rule.reader == "legal"], 12)
+    assert sorted(found.select("exam_key", "quantity", "found", "limit").rows()) == [
+        (1, "ctdivol_mgy", 130.0, 120.0),
+        (6, "dlp_mgycm", 2000.5, 2000.5),
+    ]
+    judged = Judged(DAY, DAY, "p", rows, with_size_model(rows, with_group(rows, DAY, DAY)), NO_RANGES, 12)
+    raised = [one for one in outliers(judged, legal(0)).raised if one.reader == "legal"]
+    assert [(one.exam_key, one.severity) for one in raised] == [(1, 3)]
+    assert raised[0].evidence["source"] == "Gazette 3/2024"
+    assert "Ministry: Significant event, head" in raised[0].evidence["text"]
+
+
+def test_a_legal_table_that_is_imported_again_is_the_same_rules() -> None:
+    assert {rule.id for rule in legal().values()} == {rule.id for rule in legal(0).values()}
+    assert len([rule for rule in legal().values() if rule.reader == "legal"]) == 2
 
 
 def test_no_reference_level_is_a_rule_for_one_exam() -> None:

@@ -19,7 +19,12 @@ from warehouse.arrow import frame_schema
 from warehouse.dosimetry.bands import AGE_BANDS, WEIGHT_BANDS
 from warehouse.typed_csv import Shape, day, needed, one_of, or_empty, positive, text, year
 
-REFERENCE_LEVELS, COEFFICIENTS = "reference_levels", "coefficients"
+REFERENCE_LEVELS, COEFFICIENTS, LEGAL_RULES, ACTIVITY_PLANS = (
+    "reference_levels",
+    "coefficients",
+    "legal_rules",
+    "activity_plans",
+)
 METRICS = {
     "ctdivol_mgy": "mGy",
     "dlp_mgycm": "mGy·cm",
@@ -32,6 +37,8 @@ METRICS = {
 """What a level can be of, with the unit that it is written in."""
 QUANTITIES = ("dlp_mgycm", "dap_gycm2", "activity_mbq")
 PHANTOMS = ("", "head16", "body32")
+LEGAL_QUANTITIES = tuple(METRICS)
+"""Figures of an exam that a legal rule can be about."""
 MODALITIES = ("CT", "XA", "RF", "XR", "MG", "NM", "PT")
 
 
@@ -69,7 +76,40 @@ _SHAPES = {
         },
         frozenset({"region", "agent", "phantom"}),
     ),
+    LEGAL_RULES: Shape(
+        {
+            "authority": needed,
+            "rule": needed,
+            "modality": or_empty(one_of(MODALITIES)),
+            "standard_code": text,
+            "age_band": or_empty(one_of(AGE_BANDS)),
+            "quantity": one_of(LEGAL_QUANTITIES),
+            "threshold": positive,
+            "severity": or_empty(one_of(("1", "2", "3"))),
+            "valid_from": day,
+            "valid_to": or_empty(day),
+            "source": needed,
+        },
+        frozenset({"modality", "standard_code", "age_band", "severity", "valid_to"}),
+    ),
+    ACTIVITY_PLANS: Shape(
+        {
+            "agent": lambda value: needed(value).casefold(),
+            "age_band": or_empty(one_of(AGE_BANDS)),
+            "mbq_per_kg": positive,
+            "least_mbq": or_empty(positive),
+            "most_mbq": or_empty(positive),
+            "tolerance_percent": positive,
+            "source": needed,
+        },
+        frozenset({"age_band", "least_mbq", "most_mbq"}),
+    ),
 }
+_UNIQUE = {
+    COEFFICIENTS: (("quantity", "region", "agent", "phantom", "age_band"), "the factor of"),
+    ACTIVITY_PLANS: (("agent", "age_band"), "the plan of"),
+}
+"""Columns of which a table may hold a combination once, and what it holds of it."""
 
 
 def columns_of(kind: str) -> tuple[tuple[str, bool], ...]:
@@ -82,15 +122,15 @@ def read_table(kind: str, content: str) -> list[dict[str, str]]:
     """The rows of an imported CSV, checked and in plain form.
 
     Args:
-        kind: `reference_levels` or `coefficients`.
+        kind: one of the kinds above.
         content: CSV with a header line, separated by commas, semicolons or tabs.
 
     Raises:
         TableError: line and column that are wrong, and what is expected.
     """
     rows = typed_csv.read(_SHAPES[kind], content)
-    if kind == COEFFICIENTS:
-        typed_csv.refuse_repeats(rows, ("quantity", "region", "agent", "phantom", "age_band"), "the factor of")
+    if kind in _UNIQUE:
+        typed_csv.refuse_repeats(rows, *_UNIQUE[kind])
     return rows
 
 
@@ -133,6 +173,13 @@ def coefficients(rows: Iterable[Mapping[str, str]]) -> pl.DataFrame:
     made = [{**row, "factor": float(row["factor"])} for row in rows]
     unique = ["quantity", "region", "agent", "phantom", "age_band"]
     return _frame("dim_dose_coefficient", made).unique(unique, keep="last", maintain_order=True)
+
+
+def activity_plans(rows: Iterable[Mapping[str, str]]) -> pl.DataFrame:
+    """Plans in the columns of `dim_activity_plan`; of the same agent and age band in two tables the later one holds."""
+    bounds = ("mbq_per_kg", "least_mbq", "most_mbq", "tolerance_percent")
+    made = [{**row, **{name: float(row[name]) if row[name] else None for name in bounds}} for row in rows]
+    return _frame("dim_activity_plan", made).unique(["agent", "age_band"], keep="last", maintain_order=True)
 
 
 def _frame(table: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
