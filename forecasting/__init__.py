@@ -1,1 +1,1 @@
-"""Demand forecasts will live here: series, models, backtests and capacity, over the measures of `warehouse`."""
+"""Demand forecasts: series, calendar, models, intervals, back-tests."""

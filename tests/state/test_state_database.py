@@ -26,7 +26,7 @@ def test_migrations_create_exactly_the_tables_of_the_code(engine: Engine) -> Non
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:
     migrate(engine)
     with engine.connect() as connection:
-        assert MigrationContext.configure(connection).get_current_revision() == "0003"
+        assert MigrationContext.configure(connection).get_current_revision() == "0004"
 
 
 def test_a_newer_store_is_refused_by_name(tmp_path: Path) -> None:
