@@ -15,7 +15,7 @@ from scripts.make_docs import PAGES, outdated
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
-COMMAND = re.compile(r"python -m (etl|warehouse|state|insights) ([a-z-]+)(?: ([a-z-]+))?")
+COMMAND = re.compile(r"python -m (etl|warehouse|state|insights|forecasting) ([a-z-]+)(?: ([a-z-]+))?")
 
 
 def _anchors(text: str) -> set[str]:
@@ -51,6 +51,7 @@ def test_commands_that_are_written_about_have_help(
     package: str, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", [package, command, "--help"])
+    monkeypatch.delitem(sys.modules, f"{package}.__main__", raising=False)
     with pytest.raises(SystemExit) as ended:
         runpy.run_module(package, run_name="__main__")
     assert ended.value.code == 0
