@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
+from holidays import list_supported_countries
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 DEFAULT_FILE = Path(__file__).with_name("isocenter.toml")
@@ -72,8 +73,19 @@ class Site(Section):
     time_zone: str = "UTC"
     aliases: tuple[str, ...] = ()
     """Institution names (0008,0080), HL7 facilities and extract values that mean this site, in any case."""
+    holidays: Annotated[str, Field(pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?)?$")] = ""
+    """Whose public holidays hold, by ISO 3166: `GB-ENG`, `US`; empty takes those that explain the past volume best."""
     hours: tuple[StaffedHours, ...] = ()
     reading_hours: tuple[ReadingHours, ...] = ()
+
+    @field_validator("holidays")
+    @classmethod
+    def _known_holidays(cls, value: str) -> str:
+        country, _, subdivision = value.partition("-")
+        known = list_supported_countries()
+        if country and (country not in known or (subdivision and subdivision not in known[country])):
+            raise ValueError(f"no public holidays are known for {value!r}; examples are 'GB-ENG', 'US' and 'DE-BY'")
+        return value
 
     @field_validator("time_zone")
     @classmethod

@@ -1,6 +1,6 @@
-"""Forecasting's commands: `python -m forecasting backtest --csv FILE --grain GRAIN --horizon N --origins K`.
+"""Forecasting's commands: `python -m forecasting run`, `backtest --csv FILE --grain GRAIN --horizon N --origins K`.
 
-Exit codes: 0 done; 2 wrong usage or series.
+Exit codes: 0 done; 2 wrong usage, configuration or series; 3 nothing is published yet, or too little to forecast.
 """
 
 from __future__ import annotations
@@ -8,16 +8,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
+import polars as pl
 
 from forecasting.backtest import METRICS, Backtest, backtest
 from forecasting.calendar import Place
 from forecasting.errors import SeriesError
-from forecasting.grain import Grain
+from forecasting.grain import RHYTHMS, Grain
 from forecasting.guess import likeliest_place
+from forecasting.network import EVERY, HORIZON, LEAST_DAYS, NAIVE, ORIGINS, network_forecast, network_series
 from forecasting.series import read_series
+from forecasting.store import Forecasts
+from settings import SettingsError, load_settings
+from warehouse.engines import StarReader
+from warehouse.publication import PublicationError
 
 MOST_HORIZON = 5000
 
@@ -26,17 +33,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command."""
     options = _parser().parse_args(arguments)
     try:
-        series = read_series(options.csv, Grain(options.grain))
-        before = options.horizon * options.origins
-        place = likeliest_place(series, before) if options.country is None else Place.of(options.country)
-    except SeriesError as error:
+        return _run(options) if options.command == "run" else _backtest(options)
+    except (SeriesError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
+    except PublicationError as error:
+        print(error, file=sys.stderr)
+        return 3
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Forecasts the network's own exams and keeps the forecast."""
+    settings = load_settings(options.config)
+    star = StarReader(settings.data_directory / "star").current()
+    kept = Forecasts(settings.data_directory)
+    latest = kept.latest()
+    if latest is not None and latest.publication == star.publication.id and not options.again:
+        print(
+            f"The forecast of {latest.made_at:%Y-%m-%d %H:%M} UTC is of the published star already; --again makes another."
+        )
+        return 0
+    last = star.publication.last_full_day(settings.site_of().zone)
+    series = network_series(star, last - timedelta(days=RHYTHMS[Grain.DAY].history - 1), last)
+    if not series:
+        print(f"No site and modality has {LEAST_DAYS} days of exams yet: too little to forecast.", file=sys.stderr)
+        return 3
+    held_back = HORIZON + RHYTHMS[Grain.DAY].step * ORIGINS
+    by_site = {site.code: site.holidays for site in settings.sites}
+    places = {}
+    for code in sorted({one.unique_id.partition("/")[0] for one in series}):
+        mine = [one for one in series if one.unique_id.startswith(f"{code}/")]
+        places[code] = Place.of(by_site[code]) if by_site.get(code) else likeliest_place(mine, held_back)
+    found = network_forecast(series, places, workers=options.workers)
+    kept.keep(found, star.publication.id)
+    whole = found.forecast.filter(pl.col("unique_id") == f"{EVERY}/{EVERY}")["mean"].sum()
+    poor = found.forecast.filter(pl.col("model") == NAIVE)["unique_id"].unique().sort().to_list()
+    print(f"{len(series)} series to {last}: {whole:,.0f} exams expected in the next {HORIZON} days.")
+    if poor:
+        print(f"No model beat last week's repetition for {', '.join(poor)}: these repeat it.")
+    return 0
+
+
+def _backtest(options: argparse.Namespace) -> int:
+    series = read_series(options.csv, Grain(options.grain))
+    before = options.horizon * options.origins
+    place = likeliest_place(series, before) if options.country is None else Place.of(options.country)
     found = backtest(series, options.horizon, options.origins, place, options.workers)
     if found.series.is_empty():
         why = "; ".join(f"{name}: {reason}" for name, reason in list(found.left_out.items())[:3])
-        print(f"{options.csv}: nothing can be judged. {why}.", file=sys.stderr)
-        return 2
+        raise SeriesError(f"{options.csv}: nothing can be judged. {why}.")
     answer = _answer(found, place, options)
     print(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY).decode() if options.json else _table(found, place))
     return 0
@@ -45,6 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m forecasting", description="Forecasts of demand.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="forecast the exams of the network",
+        description=f"Forecasts the exams of every site and modality for {HORIZON} days, holds such forecasts against the past, and keeps both for the page Demand.",
+    )
+    run.add_argument("--again", action="store_true", help="also where the published star was forecast already")
+    run.add_argument("--config", type=Path, help="configuration file")
+    run.add_argument("--workers", type=_count, metavar="N", help="processes (default: one a processor)")
     test = commands.add_parser(
         "backtest",
         help="hold forecasts of past periods against what came",

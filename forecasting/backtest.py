@@ -67,6 +67,14 @@ def backtest(
         series: of one grain.
         workers: processes; as many as there are processors where it is None.
     """
+    told, left_out = said_before(series, horizon, origins, place, workers)
+    return judged(told, series[0].grain if series else Grain.DAY, left_out)
+
+
+def said_before(
+    series: Sequence[Series], horizon: int, origins: int, place: Place, workers: int | None = None
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """What would have been forecast on past days, in the columns of `SCHEMA`, and why of some series nothing."""
     work = partial(_of_series, horizon=horizon, origins=origins, place=place)
     count = workers or os.cpu_count() or 1
     if count > 1 and len(series) * (origins + EARLIER) >= MANY_FITS and len(series) > 1:
@@ -75,9 +83,13 @@ def backtest(
     else:
         parts = [work(one) for one in series]
     told = pl.concat([part for part, _ in parts]) if parts else pl.DataFrame(schema=SCHEMA)
-    left_out = {one.unique_id: why for one, (_, why) in zip(series, parts, strict=True) if why}
+    return told, {one.unique_id: why for one, (_, why) in zip(series, parts, strict=True) if why}
+
+
+def judged(told: pl.DataFrame, grain: Grain, left_out: dict[str, str]) -> Backtest:
+    """Intervals and scores of past forecasts; those of one call share the errors that their intervals come from."""
     known = told.filter(pl.col("y").is_not_nan() & (pl.col("scale") > 0))
-    rows = _with_intervals(known, series[0].grain) if known.height else known
+    rows = _with_intervals(known, grain) if known.height else known
     return Backtest(rows, _judged(rows), left_out)
 
 

@@ -20,6 +20,7 @@ if [ ! -e "$demo/ready" ]; then
     touch "$demo/.made-by-demo"
     $python -m etl demo --out "$demo" --seed 7 --scale 0.08 >&2
     ISOCENTER_CONFIG="$demo/isocenter.toml" $python -m insights alerts --quiet >&2
+    ISOCENTER_CONFIG="$demo/isocenter.toml" $python -m forecasting run >&2
     touch "$demo/ready"
 fi
 export ISOCENTER_CONFIG="$demo/isocenter.toml"

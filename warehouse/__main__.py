@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
 from pathlib import Path
 
 import orjson
@@ -62,12 +62,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def last_full_day(star: Star) -> date:
-    """The day before the newest exam time: the last one whose data can be complete."""
-    newest = star.publication.as_of or datetime.now(UTC)
-    return (newest - timedelta(days=1)).date()
-
-
 def rendered(frame: pl.DataFrame, how: str) -> str:
     """The frame as text: a table, CSV or a JSON list of rows."""
     if how == "json":
@@ -86,7 +80,7 @@ def rendered(frame: pl.DataFrame, how: str) -> str:
 
 
 def _measured(options: argparse.Namespace, star: Star) -> pl.DataFrame:
-    end = options.end or last_full_day(star)
+    end = options.end or star.publication.last_full_day(UTC)
     lists = {name: tuple(filter(None, getattr(options, name).split(","))) for name in LISTS}
     filters = Filters(start=options.start or end - timedelta(days=89), end=end).narrowed(**lists)
     by = tuple(filter(None, options.by.split(",")))

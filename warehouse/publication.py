@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,10 @@ class Publication:
     def as_of(self) -> datetime | None:
         """Newest exam time, as a datetime."""
         return datetime.fromisoformat(self.data_to) if self.data_to else None
+
+    def last_full_day(self, zone: tzinfo) -> date:
+        """The day before the newest exam's, on this clock: the newest one is not over yet."""
+        return (self.as_of or datetime.now(UTC)).astimezone(zone).date() - timedelta(days=1)
 
 
 def schema_digest() -> str:

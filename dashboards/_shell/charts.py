@@ -70,7 +70,8 @@ def _tick(value: float, unit: str, high: float) -> str:
 
 def time_axis(start: date, end: date, look: Look, **more: Any) -> dict[str, Any]:
     """An axis of days, months named, the year below where it begins."""
-    return axis(look, type="date", tickformat="%b\n%Y", showgrid=False, range=[str(start), str(end)], nticks=7, **more)
+    usual = {"tickformat": "%b\n%Y", "showgrid": False, "range": [str(start), str(end)], "nticks": 7}
+    return axis(look, type="date", **(usual | more))
 
 
 def nice_ticks(low: float, high: float, *, minutes: bool = False, count: int = 5) -> list[float]:

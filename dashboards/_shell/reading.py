@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import cached_property
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -107,7 +107,7 @@ class Reading:
     @property
     def as_of(self) -> date:
         """The last full day of the data."""
-        return last_full_day(self.star, self.settings)
+        return self.star.publication.last_full_day(self.zone)
 
     @property
     def data_to(self) -> datetime:
@@ -163,15 +163,9 @@ def reading_of(query: str, theme: str | None = None) -> Reading:
     served = Served.of(current_app)
     star = served.reader.current()
     values = dict(parse_qsl(query.removeprefix("?")))
-    filters = Filters.from_query(values, last_full_day(star, served.settings))
+    filters = Filters.from_query(values, star.publication.last_full_day(served.settings.site_of().zone))
     look = LOOKS.get(theme or "", LIGHT)
     return Reading(star, filters, current_scope(), served.settings, current_person(), look, values)
-
-
-def last_full_day(star: Star, settings: Settings) -> date:
-    """The day before the newest exam's, on the clock of the default site: the newest one is not over yet."""
-    data_to = star.publication.as_of or datetime.now(UTC)
-    return data_to.astimezone(settings.site_of().zone).date() - timedelta(days=1)
 
 
 def names_in(star: Star, scope: Scope) -> Names:

@@ -31,7 +31,7 @@ COUNTS = (
 ALL_TIME = "all loads"
 
 dash.register_page(
-    __name__, path=urls.DATA, name="Data", title="Data – Isocenter", order=5, icon="database", permission="view_data"
+    __name__, path=urls.DATA, name="Data", title="Data – Isocenter", order=6, icon="database", permission="view_data"
 )
 
 

@@ -35,7 +35,7 @@ LEAST_SHIFT = 0.10
 """Change of a protocol's median that is worth saying, as a share."""
 
 dash.register_page(
-    __name__, path=urls.DOSE, name="Dose", title="Dose – Isocenter", order=3, icon="radioactive", permission="view_dose"
+    __name__, path=urls.DOSE, name="Dose", title="Dose – Isocenter", order=4, icon="radioactive", permission="view_dose"
 )
 
 

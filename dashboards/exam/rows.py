@@ -21,7 +21,7 @@ dash.register_page(
     path=urls.EXAMS,
     name="Exams",
     title="Exams – Isocenter",
-    order=4,
+    order=5,
     icon="list-search",
     permission="see_exam_rows",
 )

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 PAGES = ("/utilization", "/turnaround", "/dose", "/data", "/exams")
 PARTS = (
-    "/utilization/appointments", "/utilization/lost", "/utilization/volume", "/utilization/plan", "/utilization/day",
+    "/utilization/appointments", "/utilization/lost", "/demand", "/utilization/volume", "/utilization/plan", "/utilization/day",
     "/turnaround/why", "/turnaround/board", "/turnaround/paths",
 )  # fmt: skip
 """Their tabs, looked at once, narrow and dark; those of the data stand in `test_deciding.py`."""

@@ -29,6 +29,7 @@ SECTIONS_OF = {
     "rules": "parts all preview change history",
     "dictionary": "parts queue other all history",
     "patients": "parts find sums exams recurrent",
+    "demand": "next days parts",
     "exam": "rows life facts events dose series",
     "data": "parts freshness sources reasons runs rejects tables measures",
     "quality": "parts headlines joins rules days times doubts fields gaps exams",
@@ -54,6 +55,9 @@ NEED_MORE = {
     "modalities.index": "radiographs with dose",
     "modalities.activity": "administrations",
     "modalities.plan": "a plan by weight",
+    "demand.next": "a forecast",
+    "demand.days": "a forecast",
+    "demand.parts": "a forecast",
 }
 """Sections that have something to draw only with more than the small star holds; their own tests give it."""
 

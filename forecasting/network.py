@@ -1,0 +1,180 @@
+"""The network's own demand: exams a day by site and modality, forecast at the bottom and added up, so that all levels agree.
+
+What is forecast is activity: exams that took place, which are capped by what the scanners could do. A series whose model was no
+better than the seasonal naive forecast over the back-test is given that instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from forecasting.backtest import SCHEMA, judged, said_before
+from forecasting.calendar import Place
+from forecasting.grain import RHYTHMS, Grain
+from forecasting.intervals import half_widths
+from forecasting.metrics import scales
+from forecasting.models import forecast, seasonal_naive
+from forecasting.series import Series, series_of
+from warehouse.engines import Star
+from warehouse.filters import Filters
+from warehouse.measures import evaluate
+from warehouse.scope import EVERYTHING
+
+EVERY = "*"
+HORIZON, ORIGINS = 28, 6
+ADDED = "added up"
+NAIVE = "seasonal naive: no model was better"
+LEAST_DAYS = 56
+"""Days of history below which nothing is forecast."""
+
+
+@dataclass(frozen=True)
+class NetworkForecast:
+    """Forecasts of every site and modality, of every sum over them, and how good such forecasts were."""
+
+    forecast: pl.DataFrame
+    """`unique_id` (`SITE/MODALITY`, `*` for all), `ds`, `horizon`, `mean, q025, q10, q90, q975`, `model`."""
+    backtest: pl.DataFrame
+    """One row a series with the scores of `Backtest.series`."""
+
+
+def network_series(star: Star, first: date, last: date) -> list[Series]:
+    """Exams a day of each site and modality; a day without an exam is 0 from the first on that has one."""
+    frame = evaluate(star, "exams", Filters(start=first, end=last), EVERYTHING, ("site", "modality", "day"))
+    counted = frame.drop_nulls(("site", "modality")).select(
+        unique_id=pl.concat_str("site", pl.lit("/"), "modality"), ds="day", y=pl.col("value").cast(pl.Float64)
+    )
+    days = pl.DataFrame({"ds": pl.date_range(first, last, eager=True)})
+    begun = counted.group_by("unique_id").agg(begun=pl.col("ds").min())
+    full = begun.join(days, how="cross").filter(pl.col("ds") >= pl.col("begun")).drop("begun")
+    filled = full.join(counted, on=["unique_id", "ds"], how="left").with_columns(pl.col("y").fill_null(0.0))
+    return [one for one in series_of(filled, Grain.DAY) if len(one.y) >= LEAST_DAYS] if filled.height else []
+
+
+def network_forecast(
+    series: Sequence[Series], places: Mapping[str, Place], horizon: int = HORIZON, origins: int = ORIGINS, workers: int | None = None
+) -> NetworkForecast:  # fmt: skip
+    """The next days of every series and of their sums.
+
+    Args:
+        series: of `network_series`, all to the same day.
+        places: whose public holidays hold, by site code.
+    """
+    told = pl.concat(
+        [
+            said_before([one for one in series if _site(one) == site], horizon, origins, places[site], workers)[0]
+            for site in sorted({_site(one) for one in series})
+        ]
+    )
+    alone = judged(told, Grain.DAY, {}).series
+    poor = alone.filter(pl.col("mase") >= pl.col("mase_seasonal_naive"))["unique_id"].to_list()
+    told = told.with_columns(mean=pl.when(pl.col("unique_id").is_in(poor)).then("naive").otherwise("mean"))
+    next_days = pl.concat([_next_days(one, horizon, places[_site(one)], naive=one.unique_id in poor) for one in series])
+    sums = {name: _added(part) for name, part in _by_node(series).items()}
+    past = _rolled_up(told, ["origin", "ds", "horizon", "is_scored"], ["y", "mean", "naive", "seconds"])
+    past = past.join(_scales(sums, past), on=["unique_id", "origin"]).with_columns(
+        model=pl.lit(""), variance=pl.lit(None, pl.Float64)
+    )
+    levels = [judged(part.select(told.columns), Grain.DAY, {}) for part in past.partition_by("level")]
+    ahead = _rolled_up(next_days, ["ds", "horizon"], ["mean"])
+    shown = _with_intervals(ahead, past, sums)
+    models = next_days.select("unique_id", "model").unique()
+    named = shown.join(models, on="unique_id", how="left").with_columns(pl.col("model").fill_null(ADDED))
+    return NetworkForecast(named.sort("unique_id", "ds"), pl.concat([one.series for one in levels]).sort("unique_id"))
+
+
+def nodes_of(unique_id: str) -> tuple[str, str, str, str]:
+    """The series itself, its modality and its site over all of the other, and the network."""
+    site, _, modality = unique_id.partition("/")
+    return unique_id, f"{EVERY}/{modality}", f"{site}/{EVERY}", f"{EVERY}/{EVERY}"
+
+
+def _site(series: Series) -> str:
+    return series.unique_id.partition("/")[0]
+
+
+def _next_days(series: Series, horizon: int, place: Place, *, naive: bool) -> pl.DataFrame:
+    told = forecast(series, horizon, place)
+    mean = seasonal_naive(series.y, horizon, RHYTHMS[Grain.DAY].season) if naive else told.mean
+    days = series.starts[-1] + np.arange(1, horizon + 1)
+    return pl.DataFrame(
+        {
+            "unique_id": [series.unique_id] * horizon, "ds": days.astype("datetime64[us]"), "horizon": np.arange(1, horizon + 1), "mean": mean,
+            "model": [NAIVE if naive else told.model] * horizon,
+        }
+    )  # fmt: skip
+
+
+def _by_node(series: Sequence[Series]) -> dict[str, list[Series]]:
+    found: dict[str, list[Series]] = {}
+    for one in series:
+        for name in nodes_of(one.unique_id):
+            found.setdefault(name, []).append(one)
+    return found
+
+
+def _added(parts: Sequence[Series]) -> Series:
+    """The sum of series that end on the same day, from the earliest start on."""
+    longest = max(parts, key=lambda one: len(one.y))
+    total = np.zeros(len(longest.y))
+    for one in parts:
+        total[len(total) - len(one.y) :] += one.y
+    return Series("", Grain.DAY, longest.starts, total)
+
+
+def _rolled_up(rows: pl.DataFrame, keys: list[str], sums: list[str]) -> pl.DataFrame:
+    """The rows of every node, with its `level`: sums over what it is made of."""
+    site, modality = (pl.col("unique_id").str.split("/").list.get(at) for at in (0, 1))
+    every = pl.lit(EVERY)
+    levels = {"site and modality": (site, modality), "modality": (every, modality), "site": (site, every), "network": (every, every)}  # fmt: skip
+    parts = [
+        rows.with_columns(unique_id=pl.concat_str(left, pl.lit("/"), right), level=pl.lit(name))
+        .group_by("level", "unique_id", *keys, maintain_order=True)
+        .agg(pl.col(sums).sum())
+        for name, (left, right) in levels.items()
+    ]
+    return pl.concat(parts)
+
+
+def _scales(sums: Mapping[str, Series], past: pl.DataFrame) -> pl.DataFrame:
+    """The scale of each node at each origin, from what lay before it."""
+    rhythm = RHYTHMS[Grain.DAY]
+    rows = []
+    for name, origin in past.select("unique_id", "origin").unique().iter_rows():
+        node = sums[name]
+        known = node.y[: int((np.datetime64(origin, "D") - node.starts[0]).astype(int)) + 1]
+        rows.append((name, origin, *scales(known[-rhythm.history :], rhythm.season)))
+    schema = {name: SCHEMA[name] for name in ("unique_id", "origin", "scale", "square_scale")}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _with_intervals(ahead: pl.DataFrame, past: pl.DataFrame, sums: Mapping[str, Series]) -> pl.DataFrame:
+    """The next days with intervals from all errors that are known by now: of the node, else of all nodes of its level."""
+    rhythm = RHYTHMS[Grain.DAY]
+    bucket = ((pl.col("horizon") - 1) // rhythm.bucket).alias("bucket")
+    errors = past.filter(pl.col("scale") > 0).select(
+        "level", "unique_id", bucket, error=(pl.col("y") - pl.col("mean")).abs() / pl.col("scale")
+    )
+    pools = {
+        key: part["error"].to_numpy() for key, part in errors.partition_by(["level", "bucket"], as_dict=True).items()
+    }
+    own = {
+        key: part["error"].to_numpy()
+        for key, part in errors.partition_by(["unique_id", "bucket"], as_dict=True).items()
+    }
+    nothing = np.array([])
+    made = []
+    for (level, name, at), part in ahead.with_columns(bucket).partition_by(["level", "unique_id", "bucket"], as_dict=True).items():  # fmt: skip
+        scale, _ = scales(sums[str(name)].y[-rhythm.history :], rhythm.season)
+        narrow, wide = (width * scale for width in half_widths(own.get((name, at), nothing), pools.get((level, at), nothing)))  # fmt: skip
+        made.append(
+            part.with_columns(
+                q025=(pl.col("mean") - wide).clip(0), q10=(pl.col("mean") - narrow).clip(0), q90=pl.col("mean") + narrow, q975=pl.col("mean") + wide
+            )
+        )  # fmt: skip
+    return pl.concat(made).drop("level", "bucket")
