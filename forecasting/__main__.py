@@ -19,7 +19,7 @@ from forecasting.calendar import Place
 from forecasting.errors import SeriesError
 from forecasting.grain import RHYTHMS, Grain
 from forecasting.guess import likeliest_place
-from forecasting.network import EVERY, HORIZON, LEAST_DAYS, NAIVE, ORIGINS, network_forecast, network_series
+from forecasting.network import EVERY, HORIZON, LEAST_DAYS, NAIVE, ORIGINS, WAYS, network_forecast, network_series
 from forecasting.series import read_series
 from forecasting.store import Forecasts
 from settings import SettingsError, load_settings
@@ -56,7 +56,9 @@ def _run(options: argparse.Namespace) -> int:
     last = star.publication.last_full_day(settings.site_of().zone)
     series = network_series(star, last - timedelta(days=RHYTHMS[Grain.DAY].history - 1), last)
     if not series:
-        print(f"No site and modality has {LEAST_DAYS} days of exams yet: too little to forecast.", file=sys.stderr)
+        print(
+            f"No site, modality and class has {LEAST_DAYS} days of exams yet: too little to forecast.", file=sys.stderr
+        )
         return 3
     held_back = HORIZON + RHYTHMS[Grain.DAY].step * ORIGINS
     by_site = {site.code: site.holidays for site in settings.sites}
@@ -66,11 +68,13 @@ def _run(options: argparse.Namespace) -> int:
         places[code] = Place.of(by_site[code]) if by_site.get(code) else likeliest_place(mine, held_back)
     found = network_forecast(series, places, workers=options.workers)
     kept.keep(found, star.publication.id)
-    whole = found.forecast.filter(pl.col("unique_id") == f"{EVERY}/{EVERY}")["mean"].sum()
+    whole = found.forecast.filter(pl.col("unique_id") == "/".join([EVERY] * len(WAYS)))["mean"].sum()
     poor = found.forecast.filter(pl.col("model") == NAIVE)["unique_id"].unique().sort().to_list()
     print(f"{len(series)} series to {last}: {whole:,.0f} exams expected in the next {HORIZON} days.")
     if poor:
-        print(f"No model beat last week's repetition for {', '.join(poor)}: these repeat it.")
+        print(
+            f"No model beat repeating last week for {len(poor)} of them: {', '.join(poor[:5])}{', …' if len(poor) > 5 else ''}."
+        )
     return 0
 
 
@@ -93,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="forecast the exams of the network",
-        description=f"Forecasts the exams of every site and modality for {HORIZON} days, holds such forecasts against the past, and keeps both for the page Demand.",
+        description=f"Forecasts the exams of every site, modality and patient class for {HORIZON} days, holds such forecasts against the past, and keeps both for the page Demand.",
     )
     run.add_argument("--again", action="store_true", help="also where the published star was forecast already")
     run.add_argument("--config", type=Path, help="configuration file")

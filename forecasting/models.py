@@ -64,10 +64,10 @@ def forecast(series: Series, horizon: int, place: Place) -> Forecast:
     if known.size == 0:
         return _plain(np.zeros(horizon), "no values")
     kept, starts = kept[known[0] :], starts[known[0] :]
-    recent = kept[-COUNT_WINDOW:]
+    recent = kept[~np.isnan(kept)][-COUNT_WINDOW:]
     if known.size < FEWEST:
         return _plain(np.full(horizon, np.nanmean(kept)), "mean of few values")
-    if series.grain is Grain.MONTH and np.nanmean(recent) < LOW_COUNT:
+    if series.grain is Grain.MONTH and recent.mean() < LOW_COUNT:
         return _counts(_filled(kept, rhythm.season), horizon)
     filled = _filled(kept, rhythm.season)
     future = ahead(series.starts[-1], horizon, series.grain)

@@ -1,7 +1,7 @@
-"""The network's own demand: exams a day by site and modality, forecast at the bottom and added up, so that all levels agree.
+"""The network's own demand: exams a day by site, modality and patient class, forecast at the bottom and added up.
 
-What is forecast is activity: exams that took place, which are capped by what the scanners could do. A series whose model was no
-better than the seasonal naive forecast over the back-test is given that instead.
+All levels agree, since each is a sum. What is forecast is activity: exams that took place, which are capped by what the
+scanners could do. A series whose model was no better than the seasonal naive forecast over the back-test is given that instead.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -25,7 +26,10 @@ from warehouse.filters import Filters
 from warehouse.measures import evaluate
 from warehouse.scope import EVERYTHING
 
-EVERY = "*"
+EVERY, UNKNOWN = "*", "unknown"
+WAYS = ("site", "modality", "patient_class")
+"""What a `unique_id` names, in this order, with `/` between; `*` is all of them."""
+DAYS_A_WEEK = 7
 HORIZON, ORIGINS = 28, 6
 ADDED = "added up"
 NAIVE = "seasonal naive: no model was better"
@@ -38,16 +42,20 @@ class NetworkForecast:
     """Forecasts of every site and modality, of every sum over them, and how good such forecasts were."""
 
     forecast: pl.DataFrame
-    """`unique_id` (`SITE/MODALITY`, `*` for all), `ds`, `horizon`, `mean, q025, q10, q90, q975`, `model`."""
+    """`unique_id` (`WAYS`), `ds`, `horizon`, `mean, q025, q10, q90, q975`, `model`: one row a day."""
+    weeks: pl.DataFrame
+    """`unique_id`, `week` (1 is the next seven days), `mean, q025, q10, q90, q975` of their sum."""
     backtest: pl.DataFrame
     """One row a series with the scores of `Backtest.series`."""
 
 
 def network_series(star: Star, first: date, last: date) -> list[Series]:
-    """Exams a day of each site and modality; a day without an exam is 0 from the first on that has one."""
-    frame = evaluate(star, "exams", Filters(start=first, end=last), EVERYTHING, ("site", "modality", "day"))
+    """Exams a day of each site, modality and patient class; a day without an exam is 0 from the first on that has one."""
+    frame = evaluate(star, "exams", Filters(start=first, end=last), EVERYTHING, (*WAYS, "day"))
     counted = frame.drop_nulls(("site", "modality")).select(
-        unique_id=pl.concat_str("site", pl.lit("/"), "modality"), ds="day", y=pl.col("value").cast(pl.Float64)
+        unique_id=pl.concat_str("site", "modality", pl.col("patient_class").fill_null(UNKNOWN), separator="/"),
+        ds="day",
+        y=pl.col("value").cast(pl.Float64),
     )
     days = pl.DataFrame({"ds": pl.date_range(first, last, eager=True)})
     begun = counted.group_by("unique_id").agg(begun=pl.col("ds").min())
@@ -82,16 +90,28 @@ def network_forecast(
     )
     levels = [judged(part.select(told.columns), Grain.DAY, {}) for part in past.partition_by("level")]
     ahead = _rolled_up(next_days, ["ds", "horizon"], ["mean"])
-    shown = _with_intervals(ahead, past, sums)
+    scale = {
+        name: scales(node.y[-RHYTHMS[Grain.DAY].history :], RHYTHMS[Grain.DAY].season)[0] for name, node in sums.items()
+    }
     models = next_days.select("unique_id", "model").unique()
-    named = shown.join(models, on="unique_id", how="left").with_columns(pl.col("model").fill_null(ADDED))
-    return NetworkForecast(named.sort("unique_id", "ds"), pl.concat([one.series for one in levels]).sort("unique_id"))
+    days = _with_intervals(ahead.with_columns(_bucket()), past.with_columns(_bucket()), scale).drop("bucket")
+    named = days.join(models, on="unique_id", how="left").with_columns(pl.col("model").fill_null(ADDED))
+    weeks = _with_intervals(_weekly(ahead, []), _weekly(past, ["origin", "scale"]), scale).rename({"bucket": "week"})
+    return NetworkForecast(
+        named.sort("unique_id", "ds"),
+        weeks.with_columns(pl.col("week") + 1).sort("unique_id", "week"),
+        pl.concat([one.series for one in levels]).sort("unique_id"),
+    )
 
 
-def nodes_of(unique_id: str) -> tuple[str, str, str, str]:
-    """The series itself, its modality and its site over all of the other, and the network."""
-    site, _, modality = unique_id.partition("/")
-    return unique_id, f"{EVERY}/{modality}", f"{site}/{EVERY}", f"{EVERY}/{EVERY}"
+def nodes_of(unique_id: str) -> list[str]:
+    """The series itself and every sum that it is part of."""
+    own = unique_id.split("/")
+    return ["/".join(part if kept else EVERY for part, kept in zip(own, keeps, strict=True)) for keeps in _LEVELS]
+
+
+_LEVELS = tuple(product((True, False), repeat=len(WAYS)))
+"""Which of `WAYS` each level keeps."""
 
 
 def _site(series: Series) -> str:
@@ -129,16 +149,30 @@ def _added(parts: Sequence[Series]) -> Series:
 
 def _rolled_up(rows: pl.DataFrame, keys: list[str], sums: list[str]) -> pl.DataFrame:
     """The rows of every node, with its `level`: sums over what it is made of."""
-    site, modality = (pl.col("unique_id").str.split("/").list.get(at) for at in (0, 1))
-    every = pl.lit(EVERY)
-    levels = {"site and modality": (site, modality), "modality": (every, modality), "site": (site, every), "network": (every, every)}  # fmt: skip
-    parts = [
-        rows.with_columns(unique_id=pl.concat_str(left, pl.lit("/"), right), level=pl.lit(name))
-        .group_by("level", "unique_id", *keys, maintain_order=True)
-        .agg(pl.col(sums).sum())
-        for name, (left, right) in levels.items()
-    ]
+    own = [pl.col("unique_id").str.split("/").list.get(at) for at in range(len(WAYS))]
+    parts = []
+    for keeps in _LEVELS:
+        named = [part if kept else pl.lit(EVERY) for part, kept in zip(own, keeps, strict=True)]
+        level = " and ".join(way for way, kept in zip(WAYS, keeps, strict=True) if kept)
+        parts.append(
+            rows.with_columns(unique_id=pl.concat_str(named, separator="/"), level=pl.lit(level))
+            .group_by("level", "unique_id", *keys, maintain_order=True)
+            .agg(pl.col(sums).sum())
+        )
     return pl.concat(parts)
+
+
+def _bucket() -> pl.Expr:
+    """Days ahead that share the width of their intervals: weeks, from 0."""
+    return ((pl.col("horizon") - 1) // DAYS_A_WEEK).alias("bucket")
+
+
+def _weekly(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Sums of whole weeks ahead."""
+    known = [name for name in ("y", "mean") if name in rows.columns]
+    summed = rows.with_columns(_bucket()).group_by("level", "unique_id", "bucket", *keys, maintain_order=True)
+    whole = summed.agg(pl.col(known).sum(), days=pl.len())
+    return whole.filter(pl.col("days") == DAYS_A_WEEK).drop("days")
 
 
 def _scales(sums: Mapping[str, Series], past: pl.DataFrame) -> pl.DataFrame:
@@ -153,28 +187,30 @@ def _scales(sums: Mapping[str, Series], past: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _with_intervals(ahead: pl.DataFrame, past: pl.DataFrame, sums: Mapping[str, Series]) -> pl.DataFrame:
-    """The next days with intervals from all errors that are known by now: of the node, else of all nodes of its level."""
-    rhythm = RHYTHMS[Grain.DAY]
-    bucket = ((pl.col("horizon") - 1) // rhythm.bucket).alias("bucket")
+def _with_intervals(ahead: pl.DataFrame, past: pl.DataFrame, scale: Mapping[str, float]) -> pl.DataFrame:
+    """Forecasts with intervals from all errors that are known by now: of the node, else of all nodes of its level.
+
+    Args:
+        ahead: `level, unique_id, bucket, mean`, and what is kept.
+        past: `level, unique_id, bucket, y, mean, scale`.
+        scale: of each node's days now.
+    """
     errors = past.filter(pl.col("scale") > 0).select(
-        "level", "unique_id", bucket, error=(pl.col("y") - pl.col("mean")).abs() / pl.col("scale")
+        "level", "unique_id", "bucket", error=(pl.col("y") - pl.col("mean")).abs() / pl.col("scale")
     )
-    pools = {
-        key: part["error"].to_numpy() for key, part in errors.partition_by(["level", "bucket"], as_dict=True).items()
-    }
-    own = {
-        key: part["error"].to_numpy()
-        for key, part in errors.partition_by(["unique_id", "bucket"], as_dict=True).items()
-    }
+    pools, own = (
+        {key: part["error"].to_numpy() for key, part in errors.partition_by([of, "bucket"], as_dict=True).items()}
+        for of in ("level", "unique_id")
+    )
     nothing = np.array([])
     made = []
-    for (level, name, at), part in ahead.with_columns(bucket).partition_by(["level", "unique_id", "bucket"], as_dict=True).items():  # fmt: skip
-        scale, _ = scales(sums[str(name)].y[-rhythm.history :], rhythm.season)
-        narrow, wide = (width * scale for width in half_widths(own.get((name, at), nothing), pools.get((level, at), nothing)))  # fmt: skip
+    for (level, name, at), part in ahead.partition_by(["level", "unique_id", "bucket"], as_dict=True).items():
+        widths = half_widths(own.get((name, at), nothing), pools.get((level, at), nothing))
+        narrow, wide = (width * scale[str(name)] for width in widths)
+        mean = pl.col("mean")
         made.append(
             part.with_columns(
-                q025=(pl.col("mean") - wide).clip(0), q10=(pl.col("mean") - narrow).clip(0), q90=pl.col("mean") + narrow, q975=pl.col("mean") + wide
+                q025=(mean - wide).clip(0), q10=(mean - narrow).clip(0), q90=mean + narrow, q975=mean + wide
             )
-        )  # fmt: skip
-    return pl.concat(made).drop("level", "bucket")
+        )
+    return pl.concat(made).drop("level")

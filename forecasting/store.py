@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,8 +40,8 @@ class Forecasts:
         partial = self._folder / f".{place.name}.{os.getpid()}"
         partial.mkdir()
         try:
-            found.forecast.write_parquet(partial / "forecast.parquet")
-            found.backtest.write_parquet(partial / "backtest.parquet")
+            for table in fields(NetworkForecast):
+                getattr(found, table.name).write_parquet(partial / f"{table.name}.parquet")
             about = {"made_at": made_at.isoformat(), "publication": publication}
             (partial / "about.json").write_bytes(orjson.dumps(about))
             partial.rename(place)
@@ -51,12 +51,15 @@ class Forecasts:
         return place
 
     def latest(self) -> Kept | None:
-        """The newest forecast; None where none was made yet."""
-        places = sorted(self._folder.glob("[0-9]*")) if self._folder.is_dir() else []
+        """The newest forecast; None where none was made yet. One of a version with other tables is passed over."""
+        made = sorted(self._folder.glob("[0-9]*")) if self._folder.is_dir() else []
+        names = [f"{table.name}.parquet" for table in fields(NetworkForecast)]
+        places = [place for place in made if all((place / name).is_file() for name in names)]
         if not places:
             return None
         about = orjson.loads((places[-1] / "about.json").read_bytes())
-        found = NetworkForecast(
-            pl.read_parquet(places[-1] / "forecast.parquet"), pl.read_parquet(places[-1] / "backtest.parquet")
-        )
+        tables = {
+            table.name: pl.read_parquet(places[-1] / f"{table.name}.parquet") for table in fields(NetworkForecast)
+        }
+        found = NetworkForecast(**tables)
         return Kept(datetime.fromisoformat(about["made_at"]), str(about["publication"]), found)

@@ -20,11 +20,11 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.demand.kept import Shown, parts_of, shown
-from forecasting.network import EVERY, NAIVE, ORIGINS
+from forecasting.network import EVERY, NAIVE, ORIGINS, WAYS
 from warehouse.measures import measure
 
 HISTORY_DAYS = 56
-SPLITS = {"modality": "Modality", "site": "Site"}
+SPLITS = {"modality": "Modality", "site": "Site", "patient_class": "Patient class"}
 
 dash.register_page(
     __name__,
@@ -59,7 +59,9 @@ def headlines(reading: Reading) -> Drawn:
         return html.Div()
     days, before = found.days, _history(reading)
     last = {length: float(before.tail(length)["value"].sum()) for length in (7, 28)}
-    cards = [_expected(days, length, last[length]) for length in (7, 28)]
+    week = found.weeks.row(0, named=True)
+    between = f"80 % interval {numbers.count(week['q10'])} to {numbers.count(week['q90'])}"
+    cards = [_expected(days, 7, last[7], between), _expected(days, 28, last[28])]
     busiest = days.sort("mean", descending=True).row(0, named=True)
     cards.append(
         fact_card(
@@ -107,7 +109,7 @@ def by_part(reading: Reading) -> Drawn:
     found = shown(reading)
     if isinstance(found, str):
         return html.Div()
-    ways = {name: word for name, word in SPLITS.items() if found.unique_id.split("/")[name == "modality"] == EVERY}
+    ways = {name: word for name, word in SPLITS.items() if found.parts[WAYS.index(name)] == EVERY}
     if not ways:
         return html.Div()
     way = reading.extra.get("split", next(iter(ways)))
@@ -156,17 +158,18 @@ def _history(reading: Reading) -> pl.DataFrame:
     )
 
 
-def _expected(days: pl.DataFrame, length: int, last: float) -> Component:
+def _expected(days: pl.DataFrame, length: int, last: float, between: str = "") -> Component:
     expected = float(days.head(length)["mean"].sum())
     line = f"{numbers.signed(100 * (expected / last - 1), '%', 1)} on the last {length} days" if last else ""
-    return fact_card(f"Next {length} days", numbers.count(expected), line)
+    return fact_card(f"Next {length} days", numbers.count(expected), "; ".join(filter(None, (between, line))))
 
 
 def _place(found: Shown, reading: Reading) -> str:
-    site, _, modality = found.unique_id.partition("/")
+    every = ("All sites", "all modalities", "all patient classes")
+    names = reading.names.all
     return " · ".join(
-        (reading.names.sites.get(site, site) if site != EVERY else "All sites", modality if modality != EVERY else "all modalities")
-    )  # fmt: skip
+        word if part == EVERY else names.get(part, part) for part, word in zip(found.parts, every, strict=True)
+    )
 
 
 def _figure(before: pl.DataFrame, days: pl.DataFrame, look: Look) -> charts.Figure:

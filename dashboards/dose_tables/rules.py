@@ -118,7 +118,7 @@ def previewed(reading: Reading) -> Drawn:
         f"{rule.title}: {now['n']} times in {PREVIEW_DAYS} days",
         "What it would have raised with other numbers",
         Table(columns, pl.DataFrame(rows)),
-        note=f"{numbers.count(usual)} exams far above their group are usual for their size: they raise nothing."
+        note=f"{numbers.count(usual)} {'exam' if usual == 1 else 'exams'} far above the group, yet usual for the patient's size, raised nothing."
         if rule.reader == "group"
         else "",
         formula="The rule alone, over all exams of patients with dose of these days; other rules and earlier alerts play no part.",

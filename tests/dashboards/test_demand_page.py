@@ -19,7 +19,10 @@ from forecasting.store import Forecasts
 from settings import Settings
 from warehouse.scope import Scope
 
-NODES = {"NORTH/CT": 10.0, "WEST/CT": 5.0, "NORTH/MR": 3.0, "NORTH/*": 13.0, "WEST/*": 5.0, "*/CT": 15.0, "*/MR": 3.0, "*/*": 18.0}  # fmt: skip
+NODES = {
+    "NORTH/CT/*": 10.0, "WEST/CT/*": 5.0, "NORTH/MR/*": 3.0, "NORTH/*/*": 13.0, "WEST/*/*": 5.0, "*/CT/*": 15.0, "*/MR/*": 3.0, "*/*/*": 18.0,
+    "*/*/ED": 4.0, "*/*/OP": 14.0,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -30,8 +33,9 @@ def forecast_reading(app: Dash, reading: Reading, tmp_path: Path) -> Reading:
         for name, mean in NODES.items()
         for day in range(28)
     ]  # fmt: skip
+    weeks = [{"unique_id": name, "week": week, "mean": 7 * mean, "q025": 6.0 * mean, "q10": 6.5 * mean, "q90": 7.5 * mean, "q975": 8.0 * mean} for name, mean in NODES.items() for week in (1, 2, 3, 4)]  # fmt: skip
     scores = [{"unique_id": name, "mase": 0.6, "mase_seasonal_naive": 0.8, "rmsse": 0.7, "wis": 1.0, "bias": -1.0, "coverage80": 0.81, "coverage95": 0.96, "seconds": 0.1} for name in NODES]  # fmt: skip
-    Forecasts(tmp_path).keep(NetworkForecast(pl.DataFrame(rows), pl.DataFrame(scores)), "p", datetime(2026, 11, 16, 7, tzinfo=UTC))  # fmt: skip
+    Forecasts(tmp_path).keep(NetworkForecast(pl.DataFrame(rows), pl.DataFrame(weeks), pl.DataFrame(scores)), "p", datetime(2026, 11, 16, 7, tzinfo=UTC))  # fmt: skip
     settings: Settings = reading.settings.model_copy(update={"data_directory": tmp_path})
     return replace(reading, settings=settings)
 
@@ -52,6 +56,10 @@ def test_each_section_draws(forecast_reading: Reading) -> None:
     rows = {row["name"]: row for row in parts.table.rows()}
     assert {name: row["next"] for name, row in rows.items()} == {"CT": 28 * 15, "MR": 28 * 3}
     assert rows["CT"]["gain"] == pytest.approx(25)
+    by_class = SECTIONS["demand.parts"].draw(replace(forecast_reading, extra={"split": "patient_class"}))
+    assert isinstance(by_class, Card)
+    assert sorted(row["next"] for row in by_class.table.rows()) == [28 * 4, 28 * 14]
+    assert "80 % interval 117 to 135" in str(SECTIONS["demand.next"].draw(forecast_reading))
     by_site = SECTIONS["demand.parts"].draw(replace(forecast_reading, extra={"split": "site"}))
     assert isinstance(by_site, Card)
     assert {row["name"]: row["next"] for row in by_site.table.rows()} == {"North Hospital": 28 * 13, "West Clinic": 28 * 5}  # fmt: skip
@@ -59,7 +67,7 @@ def test_each_section_draws(forecast_reading: Reading) -> None:
 
 @pytest.mark.parametrize(
     ("lists", "node"),
-    [({}, "*/*"), ({"modality": ("CT",)}, "*/CT"), ({"site": ("WEST",)}, "WEST/*"), ({"site": ("NORTH",), "modality": ("MR",)}, "NORTH/MR")],
+    [({}, "*/*/*"), ({"modality": ("CT",)}, "*/CT/*"), ({"site": ("WEST",)}, "WEST/*/*"), ({"site": ("NORTH",), "modality": ("MR",)}, "NORTH/MR/*"), ({"patient_class": ("ED",)}, "*/*/ED")],
 )  # fmt: skip
 def test_the_filters_choose_the_forecast(forecast_reading: Reading, lists: dict[str, tuple[str, ...]], node: str) -> None:  # fmt: skip
     found = shown(chosen(forecast_reading, **lists))
@@ -88,7 +96,7 @@ def test_a_reader_of_one_site_sees_that_site_alone(forecast_reading: Reading) ->
     west = replace(forecast_reading, scope=Scope(sites=frozenset({"WEST"})))
     found = shown(west)
     assert isinstance(found, Shown)
-    assert found.unique_id == "WEST/*"
+    assert found.unique_id == "WEST/*/*"
     assert "not in your scope" in str(shown(chosen(west, site=("NORTH",))))
     both = replace(forecast_reading, scope=Scope(sites=frozenset({"WEST", "NORTH"})))
     assert "Choose one site" in str(shown(both))
