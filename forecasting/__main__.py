@@ -1,4 +1,4 @@
-"""Forecasting's commands: `python -m forecasting run`, `backtest --csv FILE --grain GRAIN --horizon N --origins K`.
+"""Forecasting's commands: `python -m forecasting run`, `explain SERIES`, `backtest --csv FILE --grain GRAIN --horizon N --origins K`.
 
 Exit codes: 0 done; 2 wrong usage, configuration or series; 3 nothing is published yet, or too little to forecast.
 """
@@ -22,6 +22,7 @@ from forecasting.guess import likeliest_place
 from forecasting.network import EVERY, HORIZON, LEAST_DAYS, NAIVE, ORIGINS, WAYS, network_forecast, network_series
 from forecasting.series import read_series
 from forecasting.store import Forecasts
+from forecasting.why import WORDS, parts_by_day, standing_out
 from settings import SettingsError, load_settings
 from warehouse.engines import StarReader
 from warehouse.publication import PublicationError
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command."""
     options = _parser().parse_args(arguments)
     try:
-        return _run(options) if options.command == "run" else _backtest(options)
+        return COMMANDS[options.command](options)
     except (SeriesError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -78,6 +79,31 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _explain(options: argparse.Namespace) -> int:
+    """Says what the kept forecast of a series is made of."""
+    kept = Forecasts(load_settings(options.config).data_directory).latest()
+    if kept is None:
+        print("No forecast was made yet: python -m forecasting run makes one.", file=sys.stderr)
+        return 3
+    days = parts_by_day(kept.found, options.series)
+    if days.is_empty():
+        known = ", ".join(kept.found.forecast["unique_id"].unique().sort().head(12))
+        raise SeriesError(f"There is no forecast of {options.series!r}. There are: {known}, …")
+    if options.json:
+        print(orjson.dumps(days.to_dicts()).decode())
+        return 0
+    row, moved = standing_out(days)
+    out = days.row(row, named=True)
+    why = "; ".join(f"{WORDS[name].lower()} {amount:+.1f}" for name, amount in moved)
+    print(
+        f"{options.series}, made {kept.made_at:%Y-%m-%d %H:%M} UTC. {out['ds']:%A, %Y-%m-%d} stands out most, {out['mean']:.1f} exams: {why}."
+    )
+    rounded = days.with_columns(pl.col("ds").cast(pl.Date), pl.exclude("ds").round(1))
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=200):  # fmt: skip
+        print(rounded)
+    return 0
+
+
 def _backtest(options: argparse.Namespace) -> int:
     series = read_series(options.csv, Grain(options.grain))
     before = options.horizon * options.origins
@@ -102,6 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--again", action="store_true", help="also where the published star was forecast already")
     run.add_argument("--config", type=Path, help="configuration file")
     run.add_argument("--workers", type=_count, metavar="N", help="processes (default: one a processor)")
+    why = commands.add_parser(
+        "explain",
+        help="say what the forecast of a series is made of",
+        description="Splits each day of the kept forecast into level, trend, weekday, time of year, holidays and what is left.",
+    )
+    why.add_argument("series", help="site, modality and patient class, * for all: NORTH/CT/OP, */MR/*")
+    why.add_argument("--config", type=Path, help="configuration file")
+    why.add_argument("--json", action="store_true", help="answer as JSON")
     test = commands.add_parser(
         "backtest",
         help="hold forecasts of past periods against what came",
@@ -146,6 +180,9 @@ def _table(found: Backtest, place: Place) -> str:
     lines.append(f"Public holidays of {country}." if country else "Without public holidays.")
     lines += [f"left out: {name}: {why}" for name, why in found.left_out.items()]
     return "\n".join(lines)
+
+
+COMMANDS = {"run": _run, "explain": _explain, "backtest": _backtest}
 
 
 if __name__ == "__main__":

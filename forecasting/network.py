@@ -31,7 +31,7 @@ WAYS = ("site", "modality", "patient_class")
 """What a `unique_id` names, in this order, with `/` between; `*` is all of them."""
 DAYS_A_WEEK = 7
 HORIZON, ORIGINS = 28, 6
-ADDED = "added up"
+ADDED, REPEATED = "added up", "last week"
 NAIVE = "seasonal naive: no model was better"
 LEAST_DAYS = 56
 """Days of history below which nothing is forecast."""
@@ -43,6 +43,8 @@ class NetworkForecast:
 
     forecast: pl.DataFrame
     """`unique_id` (`WAYS`), `ds`, `horizon`, `mean, q025, q10, q90, q975`, `model`: one row a day."""
+    parts: pl.DataFrame
+    """`unique_id, ds, part, value`: what each day's mean is made of; the values of a day add up to it."""
     weeks: pl.DataFrame
     """`unique_id`, `week` (1 is the next seven days), `mean, q025, q10, q90, q975` of their sum."""
     backtest: pl.DataFrame
@@ -82,7 +84,8 @@ def network_forecast(
     alone = judged(told, Grain.DAY, {}).series
     poor = alone.filter(pl.col("mase") >= pl.col("mase_seasonal_naive"))["unique_id"].to_list()
     told = told.with_columns(mean=pl.when(pl.col("unique_id").is_in(poor)).then("naive").otherwise("mean"))
-    next_days = pl.concat([_next_days(one, horizon, places[_site(one)], naive=one.unique_id in poor) for one in series])
+    said = [_next_days(one, horizon, places[_site(one)], naive=one.unique_id in poor) for one in series]
+    next_days, parts = (pl.concat([pair[at] for pair in said]) for at in (0, 1))
     sums = {name: _added(part) for name, part in _by_node(series).items()}
     past = _rolled_up(told, ["origin", "ds", "horizon", "is_scored"], ["y", "mean", "naive", "seconds"])
     past = past.join(_scales(sums, past), on=["unique_id", "origin"]).with_columns(
@@ -99,6 +102,7 @@ def network_forecast(
     weeks = _with_intervals(_weekly(ahead, []), _weekly(past, ["origin", "scale"]), scale).rename({"bucket": "week"})
     return NetworkForecast(
         named.sort("unique_id", "ds"),
+        _rolled_up(parts, ["ds", "part"], ["value"]).drop("level").sort("unique_id", "ds", "part"),
         weeks.with_columns(pl.col("week") + 1).sort("unique_id", "week"),
         pl.concat([one.series for one in levels]).sort("unique_id"),
     )
@@ -118,16 +122,20 @@ def _site(series: Series) -> str:
     return series.unique_id.partition("/")[0]
 
 
-def _next_days(series: Series, horizon: int, place: Place, *, naive: bool) -> pl.DataFrame:
+def _next_days(series: Series, horizon: int, place: Place, *, naive: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The forecast of a series by day, and the parts that it is made of."""
     told = forecast(series, horizon, place)
-    mean = seasonal_naive(series.y, horizon, RHYTHMS[Grain.DAY].season) if naive else told.mean
-    days = series.starts[-1] + np.arange(1, horizon + 1)
-    return pl.DataFrame(
-        {
-            "unique_id": [series.unique_id] * horizon, "ds": days.astype("datetime64[us]"), "horizon": np.arange(1, horizon + 1), "mean": mean,
-            "model": [NAIVE if naive else told.model] * horizon,
-        }
-    )  # fmt: skip
+    mean, model, parts = told.mean, told.model, dict(told.parts)
+    if naive:
+        mean, model = seasonal_naive(series.y, horizon, RHYTHMS[Grain.DAY].season), NAIVE
+        parts = {REPEATED: mean}
+    missing = mean - sum(parts.values())  # what was cut at zero, and rounding
+    parts["adjustment"] = parts.get("adjustment", np.zeros(horizon)) + missing
+    days = (series.starts[-1] + np.arange(1, horizon + 1)).astype("datetime64[us]")
+    own = {"unique_id": [series.unique_id] * horizon, "ds": days}
+    by_part = [pl.DataFrame(own | {"part": [name] * horizon, "value": values}) for name, values in parts.items()]
+    shown = pl.DataFrame(own | {"horizon": np.arange(1, horizon + 1), "mean": mean, "model": [model] * horizon})
+    return shown, pl.concat(by_part)
 
 
 def _by_node(series: Sequence[Series]) -> dict[str, list[Series]]:

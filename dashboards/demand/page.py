@@ -21,6 +21,7 @@ from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.demand.kept import Shown, parts_of, shown
 from forecasting.network import EVERY, NAIVE, ORIGINS, WAYS
+from forecasting.why import WORDS, parts_by_day, standing_out
 from warehouse.measures import measure
 
 HISTORY_DAYS = 56
@@ -40,7 +41,7 @@ dash.register_page(
 def layout(**query: str) -> Component:
     """The page with the choices of the address."""
     content = [
-        slot("demand.next", height=180, is_wide=True), slot("demand.days", height=460, is_wide=True), slot("demand.parts", height=420, is_wide=True),
+        slot("demand.next", height=180, is_wide=True), slot("demand.days", height=460, is_wide=True), slot("demand.parts", height=420, is_wide=True), slot("demand.why", height=360, is_wide=True),
     ]  # fmt: skip
     return page(
         "Demand",
@@ -146,6 +147,28 @@ def by_part(reading: Reading) -> Drawn:
         is_wide=True,
         controls=(choice("split", "By", list(ways.items()), way, next(iter(ways))),) if len(ways) > 1 else (),
     )
+
+
+@section("demand.why")
+def why(reading: Reading) -> Drawn:
+    """What each day's forecast is made of."""
+    found = shown(reading)
+    if isinstance(found, str):
+        return html.Div()
+    days = parts_by_day(found.kept.found, found.unique_id).with_columns(pl.col("ds").cast(pl.Date))
+    row, moved = standing_out(days)
+    out = days.row(row, named=True)
+    reasons = " and ".join(f"{WORDS[name].lower()} ({numbers.signed(amount, decimals=1)})" for name, amount in moved)
+    title = f"{out['ds']:%A}, {numbers.day(out['ds'])}, stands out most: {numbers.count(out['mean'])} exams"
+    names = [name for name in WORDS if name in days.columns]
+    columns = (
+        Column("ds", "Day", "day"), Column("mean", "Expected", "number", "", 1), *(Column(name, WORDS[name], "number", "", 1) for name in names),
+    )  # fmt: skip
+    return Card(
+        title + (f", for {reasons}" if reasons else ""), "Parts of each day's forecast, which add up to it, in exams", Table(columns, days, reading.scope.small_count),
+        formula="Parts of the calendar regression, and what the mean with the theta method adds. A day stands out by its distance from the mean of the four weeks; a part counts by its own distance from its mean.",
+        period=_place(found, reading), is_wide=True, rows_shown=7,
+    )  # fmt: skip
 
 
 def _history(reading: Reading) -> pl.DataFrame:

@@ -33,9 +33,10 @@ def forecast_reading(app: Dash, reading: Reading, tmp_path: Path) -> Reading:
         for name, mean in NODES.items()
         for day in range(28)
     ]  # fmt: skip
+    parts = [{"unique_id": row["unique_id"], "ds": row["ds"], "part": part, "value": value} for row in rows for part, value in (("level", row["mean"]), ("weekday", 0.0))]  # fmt: skip
     weeks = [{"unique_id": name, "week": week, "mean": 7 * mean, "q025": 6.0 * mean, "q10": 6.5 * mean, "q90": 7.5 * mean, "q975": 8.0 * mean} for name, mean in NODES.items() for week in (1, 2, 3, 4)]  # fmt: skip
     scores = [{"unique_id": name, "mase": 0.6, "mase_seasonal_naive": 0.8, "rmsse": 0.7, "wis": 1.0, "bias": -1.0, "coverage80": 0.81, "coverage95": 0.96, "seconds": 0.1} for name in NODES]  # fmt: skip
-    Forecasts(tmp_path).keep(NetworkForecast(pl.DataFrame(rows), pl.DataFrame(weeks), pl.DataFrame(scores)), "p", datetime(2026, 11, 16, 7, tzinfo=UTC))  # fmt: skip
+    Forecasts(tmp_path).keep(NetworkForecast(pl.DataFrame(rows), pl.DataFrame(parts), pl.DataFrame(weeks), pl.DataFrame(scores)), "p", datetime(2026, 11, 16, 7, tzinfo=UTC))  # fmt: skip
     settings: Settings = reading.settings.model_copy(update={"data_directory": tmp_path})
     return replace(reading, settings=settings)
 
@@ -45,7 +46,7 @@ def chosen(reading: Reading, **lists: tuple[str, ...]) -> Reading:
 
 
 def test_each_section_draws(forecast_reading: Reading) -> None:
-    for name in ("demand.next", "demand.days", "demand.parts"):
+    for name in ("demand.next", "demand.days", "demand.parts", "demand.why"):
         found = SECTIONS[name].draw(forecast_reading)
         assert rendered(found, name, forecast_reading) is not None
     days = SECTIONS["demand.days"].draw(forecast_reading)
@@ -88,7 +89,7 @@ def test_where_there_is_none_the_page_says_why(forecast_reading: Reading, lists:
     found = SECTIONS["demand.days"].draw(seen)
     assert isinstance(found, Empty)
     assert why in found.reason
-    for name in ("demand.next", "demand.parts"):
+    for name in ("demand.next", "demand.parts", "demand.why"):
         assert rendered(SECTIONS[name].draw(seen), name, seen) is not None
 
 

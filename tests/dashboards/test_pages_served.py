@@ -29,7 +29,7 @@ SECTIONS_OF = {
     "rules": "parts all preview change history",
     "dictionary": "parts queue other all history",
     "patients": "parts find sums exams recurrent",
-    "demand": "next days parts",
+    "demand": "next days parts why",
     "exam": "rows life facts events dose series",
     "data": "parts freshness sources reasons runs rejects tables measures",
     "quality": "parts headlines joins rules days times doubts fields gaps exams",
@@ -58,6 +58,7 @@ NEED_MORE = {
     "demand.next": "a forecast",
     "demand.days": "a forecast",
     "demand.parts": "a forecast",
+    "demand.why": "a forecast",
 }
 """Sections that have something to draw only with more than the small star holds; their own tests give it."""
 

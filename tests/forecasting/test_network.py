@@ -15,6 +15,7 @@ from forecasting.models import forecast
 from forecasting.network import ADDED, NAIVE, NetworkForecast, network_forecast, nodes_of
 from forecasting.series import Series
 from forecasting.store import FOLDER, Forecasts
+from forecasting.why import parts_by_day, standing_out
 
 HORIZON = 14
 PLACES = {"NORTH": Place(), "WEST": Place("US")}
@@ -51,6 +52,21 @@ def test_the_next_days_begin_after_the_last_and_lie_within_their_intervals(found
     assert (told["q025"] >= 0).all()
 
 
+def test_parts_add_up_to_each_day_at_every_level(found: NetworkForecast) -> None:
+    for name in found.forecast["unique_id"].unique():
+        days = parts_by_day(found, name)
+        sums = days.select(pl.sum_horizontal(pl.exclude("ds", "mean")))["level"]
+        np.testing.assert_allclose(sums, days["mean"], atol=1e-9)
+
+
+def test_the_day_that_stands_out_is_named_with_what_put_it_there() -> None:
+    """Seven days of 50, one of them 20 lower by a holiday and 3 by its weekday: their means are 20/7 and 3/7 away from the rest."""
+    days = pl.DataFrame({"ds": list(range(7)), "mean": [50.0] * 6 + [27.0], "level": [50.0] * 7, "weekday": [0.0] * 6 + [-3.0], "holiday": [0.0] * 6 + [-20.0]})  # fmt: skip
+    row, moved = standing_out(days)
+    assert row == 6
+    assert [(name, round(amount, 6)) for name, amount in moved] == [("holiday", round(-20 * 6 / 7, 6)), ("weekday", round(-3 * 6 / 7, 6))]  # fmt: skip
+
+
 def test_a_week_is_the_sum_of_its_days_with_an_interval_of_its_own(found: NetworkForecast) -> None:
     days = found.forecast.filter(pl.col("unique_id") == "NORTH/CT/OP").sort("ds")
     weeks = found.weeks.filter(pl.col("unique_id") == "NORTH/CT/OP").sort("week")
@@ -83,7 +99,7 @@ def test_forecasts_are_kept_with_their_birth_date_and_never_overwritten(tmp_path
     assert store.latest() is None
     first, second = datetime(2026, 11, 16, 6, tzinfo=UTC), datetime(2026, 11, 17, 6, tzinfo=UTC)
     store.keep(found, "p1", first)
-    store.keep(NetworkForecast(found.forecast.head(1), found.weeks, found.backtest), "p2", second)
+    store.keep(NetworkForecast(found.forecast.head(1), found.parts, found.weeks, found.backtest), "p2", second)
     latest = store.latest()
     assert latest is not None
     assert (latest.made_at, latest.publication, latest.found.forecast.height) == (second, "p2", 1)
