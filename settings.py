@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from holidays import list_supported_countries
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 DEFAULT_FILE = Path(__file__).with_name("isocenter.toml")
@@ -81,10 +80,16 @@ class Site(Section):
     @field_validator("holidays")
     @classmethod
     def _known_holidays(cls, value: str) -> str:
+        from holidays import country_holidays  # slow to import, and few commands need it
+
         country, _, subdivision = value.partition("-")
-        known = list_supported_countries()
-        if country and (country not in known or (subdivision and subdivision not in known[country])):
-            raise ValueError(f"no public holidays are known for {value!r}; examples are 'GB-ENG', 'US' and 'DE-BY'")
+        try:
+            if country:
+                country_holidays(country, subdiv=subdivision or None)
+        except NotImplementedError:
+            raise ValueError(
+                f"no public holidays are known for {value!r}; examples are 'GB-ENG', 'US' and 'DE-BY'"
+            ) from None
         return value
 
     @field_validator("time_zone")

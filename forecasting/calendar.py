@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.errors import SeriesError
-from forecasting.grain import Dates, Grain
+from forecasting.grain import Dates, Grain, weekday
 
 Floats = NDArray[np.float64]
 PARTS = ("weekday", "annual", "holiday", "month_length")
@@ -113,12 +113,7 @@ def is_working_day(days: Dates, place: Place) -> NDArray[np.bool_]:
     every, kinds = _around(days, place)
     free = np.any([marks for name, marks in kinds.items() if name not in {*_EVES.values(), "day after"}], axis=0)
     at = (days - every[0]).astype(np.int64)
-    return np.asarray((_weekday(days) < 5) & ~free[at])
-
-
-def _weekday(days: Dates) -> NDArray[np.int64]:
-    """Monday is 0."""
-    return np.asarray((days.astype("datetime64[D]").astype(np.int64) + 3) % 7)
+    return np.asarray((weekday(days) < 5) & ~free[at])
 
 
 def _around(days: Dates, place: Place) -> tuple[NDArray[np.datetime64], dict[str, NDArray[np.bool_]]]:
@@ -132,7 +127,7 @@ def _joined(*blocks: tuple[Floats, str]) -> Design:
 
 
 def _weekdays(days: Dates) -> tuple[Floats, str]:
-    return np.eye(7)[_weekday(days)], "weekday"
+    return np.eye(7)[weekday(days)], "weekday"
 
 
 def _year(starts: Dates, pairs: int) -> list[tuple[Floats, str]]:

@@ -47,15 +47,18 @@ RHYTHMS: dict[Grain, Rhythm] = {
 """Seasons, histories and steps as measured to serve best on real series; an hour's calendar is that of its day."""
 
 
+def weekday(days: Dates) -> NDArray[np.int64]:
+    """Monday is 0: 1 January 1970 was a Thursday."""
+    return np.asarray((days.astype("datetime64[D]").astype(np.int64) + 3) % 7)
+
+
 def first_day(dates: Dates, grain: Grain) -> NDArray[np.datetime64]:
     """First day of each period: weeks begin on Monday."""
     days = np.asarray(dates.astype("datetime64[D]"))
     if grain is Grain.MONTH:
         return np.asarray(dates.astype("datetime64[M]").astype("datetime64[D]"))
     if grain is Grain.WEEK:
-        return np.asarray(
-            days - ((days.astype(np.int64) + 3) % 7).astype("timedelta64[D]")
-        )  # 1 January 1970 was a Thursday
+        return np.asarray(days - weekday(days).astype("timedelta64[D]"))
     return days
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.calendar import Place
-from forecasting.grain import Grain, ahead
+from forecasting.grain import Grain, ahead, weekday
 from forecasting.models import Forecast, forecast
 from forecasting.series import Series
 
@@ -25,7 +25,7 @@ def forecast_hours(series: Series, horizon: int, place: Place) -> Forecast:
     dates = future.astype("datetime64[D]")
     last = days.starts[-1].astype("datetime64[D]")
     told = forecast(days, int((dates[-1] - last).astype(int)), place)
-    share = profile(series)[_weekday(dates), _hour(future)]
+    share = profile(series)[weekday(dates), _hour(future)]
     at = (dates - last).astype(np.int64) - 1
     parts = {name: values[at] * share for name, values in told.parts.items()}
     return Forecast(told.mean[at] * share, f"{told.model}, by hour", parts)
@@ -44,7 +44,7 @@ def profile(series: Series) -> Floats:
     whole, window = _whole_days(series), PROFILE_WEEKS * 7 * HOURS
     y, starts = series.y[whole][-window:], series.starts[whole][-window:]
     sums = np.zeros((7, HOURS))
-    np.add.at(sums, (_weekday(starts.astype("datetime64[D]")), _hour(starts)), np.where(np.isnan(y), 0.0, y))
+    np.add.at(sums, (weekday(starts), _hour(starts)), np.where(np.isnan(y), 0.0, y))
     whole = sums.sum(axis=1, keepdims=True)
     usual = sums.sum(axis=0) / sums.sum() if sums.sum() else np.full(HOURS, 1 / HOURS)
     return np.where(whole > 0, sums / np.where(whole > 0, whole, 1.0), usual)
@@ -59,7 +59,3 @@ def _whole_days(series: Series) -> slice:
 
 def _hour(starts: NDArray[np.datetime64]) -> NDArray[np.int64]:
     return np.asarray(starts.astype("datetime64[h]").astype(np.int64) % HOURS)
-
-
-def _weekday(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
-    return np.asarray((days.astype(np.int64) + 3) % 7)

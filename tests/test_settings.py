@@ -78,6 +78,8 @@ REFUSED = [
     ("sites = []", "sites must name at least one site"),
     ("[[sites]]\ncode = 'north'\nname = 'North'", "sites.0.code: String should match pattern"),
     ("[[sites]]\ncode = 'A'\nname = 'A'\ntime_zone = 'Middle/Earth'", "'Middle/Earth' is not an IANA time zone"),
+    ("[[sites]]\ncode = 'A'\nname = 'A'\nholidays = 'XX-YY'", "no public holidays are known for 'XX-YY'"),
+    ("[[sites]]\ncode = 'A'\nname = 'A'\nholidays = 'England'", "holidays"),
     ("[[sites]]\ncode = 'A'\nname = 'x'\n[[sites]]\ncode = 'A'\nname = 'y'", "sites repeat a code: 'A'"),
     (
         "[[sites]]\ncode = 'A'\nname = 'x'\naliases = ['General']\n[[sites]]\ncode = 'B'\nname = 'y'\naliases = ['GENERAL ']",

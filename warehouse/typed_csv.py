@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-MOST_ROWS = 5000
+MOST_ROWS, MOST_CHARACTERS = 5000, 500_000
 MOST_TEXT = 300
 
 
@@ -107,6 +107,8 @@ def read(shape: Shape, content: str) -> list[dict[str, str]]:
     Raises:
         TableError: line and column that are wrong, and what is expected.
     """
+    if len(content) > MOST_CHARACTERS:
+        raise TableError(f"The file has {len(content):,} characters; at most {MOST_CHARACTERS:,} are taken.")
     lines = content.removeprefix("\ufeff")
     if not lines.strip():
         raise TableError("The file is empty. Its first line names the columns.")

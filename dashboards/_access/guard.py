@@ -170,7 +170,7 @@ def first_page(person: Person) -> str | None:
     return None
 
 
-def may_open(path: str, person: Person) -> bool:
+def may_open_page(path: str, person: Person) -> bool:
     """Whether there is a page at exactly this address, and the person may open it."""
     page = next((one for one in dash.page_registry.values() if one["path"] == path), None)
     permission = None if page is None else page.get("permission")

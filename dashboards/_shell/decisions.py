@@ -15,8 +15,7 @@ from dash.development.base_component import Component
 from flask import Flask, Response, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from dashboards._access.guard import for_everybody, refused
-from dashboards._access.guard import may_open as may_open_page
+from dashboards._access.guard import for_everybody, may_open_page, refused
 from dashboards._access.people import Person, current_person
 from dashboards._access.services import Services
 from dashboards._shell import numbers, urls

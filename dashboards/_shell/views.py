@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 from flask import Flask, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from dashboards._access.guard import for_everybody, may_open, refused
+from dashboards._access.guard import for_everybody, may_open_page, refused
 from dashboards._access.people import current_person
 from dashboards._access.services import Services
 from dashboards._shell import urls
@@ -55,7 +55,7 @@ def saved_views(reading: Reading, path: str) -> Component:
 def keep() -> ResponseReturnValue:
     """Keeps a view of a page that the person may open."""
     person, page = current_person(), request.form.get("page", "")
-    if person is None or not may_open(page, person):
+    if person is None or not may_open_page(page, person):
         return refused(request.path)
     query = request.form.get("query", "")
     if not parse_qsl(query):

@@ -22,8 +22,7 @@ from dashboards._shell.reading import Reading
 from dashboards._shell.sections import Drawn, section, slot
 from dashboards._shell.tables import Column, Table
 from dashboards.dose.parts import dose_pages
-from insights.dose.rules import KINDS as RULE_KINDS
-from insights.dose.rules import rules_with
+from insights.dose.rules import RULE_KINDS, rules_with
 from warehouse.dose_groups import METRICS, exam_values, typical_values
 from warehouse.filters import exam_clause
 from warehouse.schema import dim_device, dim_procedure, fact_exam, fact_exam_dose, fact_irradiation_event

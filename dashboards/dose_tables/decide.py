@@ -9,8 +9,7 @@ from flask import current_app
 
 from dashboards._shell.decisions import Deciding, FieldError, Fields, Made, deciding, decisions_of
 from dashboards._shell.reading import Reading
-from insights.dose.rules import KINDS as RULE_KINDS
-from insights.dose.rules import Rule, rules_with
+from insights.dose.rules import RULE_KINDS, Rule, rules_with
 from state.decisions import Decision, DecisionKind
 from state.roles import Permission
 from warehouse.dosimetry.tables import ACTIVITY_PLANS, COEFFICIENTS, LEGAL_RULES, METRICS, REFERENCE_LEVELS, read_table
@@ -22,7 +21,7 @@ KINDS = {
     LEGAL_RULES: "Legal rules",
     ACTIVITY_PLANS: "Activity by weight",
 }
-MOST_NAME, MOST_CONTENT = 80, 500_000
+MOST_NAME = 80
 
 
 def take_table(fields: Fields, _reading: Reading) -> Sequence[Made]:
@@ -33,8 +32,6 @@ def take_table(fields: Fields, _reading: Reading) -> Sequence[Made]:
         wrong["name"] = f"Give the table a name, at most {MOST_NAME} characters."
     if kind not in KINDS:
         wrong["kind"] = "Choose what the table holds."
-    if len(fields.get("content", "")) > MOST_CONTENT:
-        wrong["content"] = "The table is too long."
     if wrong:
         raise FieldError(**wrong)
     try:

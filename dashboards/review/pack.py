@@ -17,8 +17,7 @@ from dashboards.review.cases import alerts_of_server, reviews_of_server, visible
 from insights.dose.pack.contents import Office, contents
 from insights.dose.pack.document import document
 from insights.dose.pack.workbook import workbook
-from insights.dose.rules import KINDS as RULE_KINDS
-from insights.dose.rules import rules_with
+from insights.dose.rules import RULE_KINDS, rules_with
 from state.roles import Permission
 
 KINDS = {

@@ -83,30 +83,11 @@ def mix(reading: Reading) -> Drawn:
     """The mix, against the same days a year before."""
     way = chosen(reading, "split", MIX, "modality")
     controls = (choice("split", "By", list(MIX.items()), way, "modality"),)
-    now = reading.frame("exams", way)
-    if now.filter(pl.col("withheld") | (pl.col("n") > 0)).is_empty():
+    counted = reading.frame("exams", way)
+    if counted.filter(pl.col("withheld") | (pl.col("n") > 0)).is_empty():
         return Empty("Mix", f"No exam took place: {reading.sentence}.", controls=controls)
-    filters = reading.filters
-    earlier = filters.over(filters.start - YEAR, filters.end - YEAR)
-    reaches = reading.data_from is not None and earlier.start >= reading.data_from
-    before = (
-        reading.frame("exams", way, filters=earlier).select(way, before="value")
-        if reaches
-        else now.select(way, before=pl.lit(None, pl.Float64))
-    )
-    names = reading.names.procedures if way == "procedure" else reading.names.all
-    part = pl.col(way).cast(pl.Utf8)
-    frame = (
-        now.join(before, on=way, how="left", nulls_equal=True)
-        .with_columns(
-            name=part.replace_strict(dict(names), default=part, return_dtype=pl.Utf8).fill_null("Unknown"), code=part
-        )
-        .with_columns(
-            change=100 * (pl.col("value") / pl.col("before") - 1), share=100 * pl.col("value") / pl.col("value").sum()
-        )
-        .sort("value", descending=True, nulls_last=True)
-    )
-    frame, plan_columns = _with_plan(frame, way, reading)
+    before = _year_before(reading, way)
+    frame, plan_columns = _with_plan(_compared(counted, before, way, reading), way, reading)
     told = frame.drop_nulls("value").head(MOST_PROCEDURES)
     if told.is_empty():
         return Empty(
@@ -137,9 +118,9 @@ def mix(reading: Reading) -> Drawn:
         *plan_columns,
     )
     return Card(
-        title, "Exams, and change on the same days 52 weeks before" if reaches else "Exams", table(columns, frame, reading),
+        title, "Exams" if before is None else "Exams, and change on the same days 52 weeks before", table(columns, frame, reading),
         charts.bars([row["name"] for row in rows], [row["value"] for row in rows], words, colours, reading.look), (measure("exams"),),
-        note="" if reaches else "The data does not reach back a year: no comparison.", formula="Change: exams over those of the same weekdays 52 weeks before, less one.", exams=urls.exams(filters), controls=controls,
+        note="The data does not reach back a year: no comparison." if before is None else "", formula="Change: exams over those of the same weekdays 52 weeks before, less one.", exams=urls.exams(reading.filters), controls=controls,
     )  # fmt: skip
 
 
@@ -188,6 +169,31 @@ def procedure_minutes(reading: Reading) -> pl.DataFrame:
     key = pl.col("procedure").cast(pl.Utf8)
     name = key.replace_strict(dict(reading.names.procedures), default="Procedure unknown", return_dtype=pl.Utf8)
     return frame.with_columns(procedure=key, name=name).sort(pl.col("value") * pl.col("n"), descending=True)
+
+
+def _year_before(reading: Reading, way: str) -> pl.DataFrame | None:
+    """Exams of the same weekdays a year before: `way`, `before`; None where the data does not reach back so far."""
+    earlier = reading.filters.over(reading.filters.start - YEAR, reading.filters.end - YEAR)
+    if reading.data_from is None or earlier.start < reading.data_from:
+        return None
+    return reading.frame("exams", way, filters=earlier).select(way, before="value")
+
+
+def _compared(counted: pl.DataFrame, before: pl.DataFrame | None, way: str, reading: Reading) -> pl.DataFrame:
+    """The mix by name and code, with its shares and the change on the year before, the most exams first."""
+    names = reading.names.procedures if way == "procedure" else reading.names.all
+    part = pl.col(way).cast(pl.Utf8)
+    earlier = counted.select(way, before=pl.lit(None, pl.Float64)) if before is None else before
+    return (
+        counted.join(earlier, on=way, how="left", nulls_equal=True)
+        .with_columns(
+            name=part.replace_strict(dict(names), default=part, return_dtype=pl.Utf8).fill_null("Unknown"), code=part
+        )
+        .with_columns(
+            change=100 * (pl.col("value") / pl.col("before") - 1), share=100 * pl.col("value") / pl.col("value").sum()
+        )
+        .sort("value", descending=True, nulls_last=True)
+    )
 
 
 def _with_plan(frame: pl.DataFrame, way: str, reading: Reading) -> tuple[pl.DataFrame, tuple[Column, ...]]:

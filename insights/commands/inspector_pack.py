@@ -13,8 +13,7 @@ from insights.dose.pack.contents import Office as Kept
 from insights.dose.pack.contents import contents
 from insights.dose.pack.document import document
 from insights.dose.pack.workbook import workbook
-from insights.dose.rules import KINDS as RULE_KINDS
-from insights.dose.rules import rules_with
+from insights.dose.rules import RULE_KINDS, rules_with
 from settings import Settings
 from warehouse.scope import EVERYTHING
 

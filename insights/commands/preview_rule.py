@@ -10,8 +10,7 @@ from insights.commands.command import Command, Office, day, star_of
 from insights.dose.alerts import newest_day
 from insights.dose.outliers import judge
 from insights.dose.preview import preview
-from insights.dose.rules import KINDS as RULE_KINDS
-from insights.dose.rules import RULES, rules_with
+from insights.dose.rules import RULE_KINDS, RULES, rules_with
 from settings import Settings
 
 

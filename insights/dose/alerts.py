@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from insights.dose.outliers import judge, outliers
-from insights.dose.rules import KINDS as RULE_KINDS
-from insights.dose.rules import rules_with
+from insights.dose.rules import RULE_KINDS, rules_with
 from settings import Settings
 from state.alerts import Alert, Alerts, Raised
 from state.decisions import Decisions

@@ -82,12 +82,12 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-KINDS = (DecisionKind.DOSE_RULE, DecisionKind.DOSE_TABLE)
+RULE_KINDS = (DecisionKind.DOSE_RULE, DecisionKind.DOSE_TABLE)
 """Decisions that rules follow from."""
 
 
 def rules_with(decisions: Iterable[Decision]) -> dict[str, Rule]:
-    """The rules by id as people's decisions of `KINDS` leave them: those that are shipped, and imported legal ones.
+    """The rules by id as people's decisions of `RULE_KINDS` leave them: those that are shipped, and imported legal ones.
 
     A legal rule is off until it is switched on, so that it can be tried on history first; its number is that of its table.
     """

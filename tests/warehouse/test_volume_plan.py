@@ -67,6 +67,11 @@ def test_a_wrong_plan_names_line_and_column(old: str, new: str, message: str) ->
     assert str(raised.value).startswith(message)
 
 
+def test_a_plan_that_is_too_long_is_refused_before_it_is_read() -> None:
+    with pytest.raises(TableError, match="at most 500,000 are taken"):
+        read_plan(whole(plan([1] * 12)) + "\n" * 500_000, SITES, MODALITIES)
+
+
 def test_a_plan_of_two_years_is_told_apart_and_unknown_sites_are_left_out_of_the_star() -> None:
     years = read_plan(whole(plan([31] * 12), plan([62] * 12, site="WEST", year=2027)), SITES, MODALITIES)
     assert sorted(years) == ["2026", "2027"]
