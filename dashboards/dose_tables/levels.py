@@ -166,14 +166,19 @@ def importing(reading: Reading) -> Drawn:
     """Importing a table with its source."""
     if not reading.may(Permission.MANAGE_DOSE):
         return html.Div()
-    listed = "; ".join(
-        f"{KINDS[kind]}: {', '.join(name if needed else f'{name} (may be missing)' for name, needed in columns_of(kind))}"
+    listed = [
+        html.Li([html.Strong(f"{KINDS[kind]}: "), ", ".join(name if needed else f"{name} (may be missing)" for name, needed in columns_of(kind))])
         for kind in KINDS
-    )
+    ]  # fmt: skip
     fields = (
         Field("name", "Name of the table", help="Importing under the same name replaces it."),
         Field("kind", "It holds", "select", "reference_levels", list(KINDS.items())),
-        Field("content", "The table, as CSV with a header line", "textarea", help=f"Columns: {listed}."),
+        Field(
+            "content",
+            "The table, as CSV with a header line",
+            "textarea",
+            help="The columns of each kind are listed below.",
+        ),
         reason("Reason"),
     )
     form = Form(f"{urls.DECIDE}{DecisionKind.DOSE_TABLE}", "Import", fields)
@@ -181,7 +186,7 @@ def importing(reading: Reading) -> Drawn:
         [
             html.H2("Import a table"),
             html.P("From the publication itself, with its source in every row. A wrong cell is refused with its line, and then nothing is imported.", className="subtitle"),
-            html_form(form, "Import a table"),
+            html_form(form, "Import a table"), html.H3("Columns"), html.Ul(listed),
         ],
         className="card wide",
     )  # fmt: skip

@@ -106,7 +106,7 @@ def mix(reading: Reading) -> Drawn:
         key=lambda row: abs(row["value"] - row["before"]),
         default=None,
     )
-    title = f"{rows[0]['name']} is most of the work, {rows[0]['share']:.0f} %"
+    title = f"{rows[0]['name']} is the largest part, {rows[0]['share']:.0f} %"
     if moved is not None:
         title += f"; {moved['name']} changed most in a year, {numbers.signed(moved['change'], '%')}"
     columns = (
